@@ -21,6 +21,7 @@ import (
 	"lorawand/bridge/foreign"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
@@ -40,7 +41,7 @@ type Transmitter interface{ Transmit(d radio.Downlink) error }
 type Options struct {
 	Devices       *session.Registry
 	Gateways      *gateway.Registry
-	Store         state.Store // *store.Store
+	Store         state.Store
 	Outbox        Outbox
 	Transmitter   Transmitter // nil: nothing can be sent
 	Encoder       v3.Encoder
@@ -63,11 +64,15 @@ type Options struct {
 	Provisioned func(application string)
 
 	Forwarder Forwarder // nil: no frames are handed on
+	Relays    bool      // frames are for the Forwarder alone
 
 	Formatters decode.Formatters // default: no device has any
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 
 	Recorder Recorder // nil: the inputs of the core are not written down
+
+	// Lease returns how long this machine may still send, as far as it knows now. nil: for ever.
+	Lease func() time.Duration
 }
 
 // Recorder writes down what the core is given, so that it can be run again.
@@ -103,10 +108,13 @@ type Bridge struct {
 	encoder    v3.Encoder
 	version    string
 	faults     faults
+	drops      inboxDrops
 
 	provisioned func(application string)
 	others      others
 	recorder    Recorder // nil: there is none
+	lease       func() time.Duration
+	leaseless   bool // the core knows that the machine may not send
 }
 
 // Stats are counts of the core and of its inbox.
@@ -141,6 +149,7 @@ func New(o Options) (*Bridge, error) {
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger,
 		ask: make(chan func(*core.Core)), serves: o.Serves, provisioned: o.Provisioned,
 		others: others{to: o.Forwarder, connected: map[radio.EUI64]bool{}}, recorder: o.Recorder,
+		lease: o.Lease,
 	}
 	b.faults.log, b.faults.clock = o.Logger, o.Clock
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
@@ -155,8 +164,8 @@ func newCore(o *Options) (*core.Core, error) {
 	c := core.Options{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
 		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
-		Forwards: o.Forwarder != nil,
-		Hours:    o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Forwards: o.Forwarder != nil, Relays: o.Relays, Leases: o.Lease != nil,
+		Hours: o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	}
 	if o.Recorder != nil {
 		if err := o.Recorder.Begin(&c); err != nil {
@@ -182,8 +191,9 @@ func (b *Bridge) Events() *event.Log { return b.events }
 func (b *Bridge) Activity() *activity.Log { return b.activity }
 
 // Push takes what an application wants to send, the body of a down/push or
-// down/replace. It returns when that is stored, or refused and reported on
-// MQTT; an error says that it is not stored.
+// down/replace. It returns when that is stored, or refused and reported on MQTT. After an error it
+// is not queued: who repeats a push that was not acknowledged has it sent once, unless the
+// daemon ends or crashes just then.
 func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body []byte) error {
 	_, err := b.TryPush(ctx, device, replace, body)
 	var refused *v3.Error
@@ -205,18 +215,36 @@ func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, b
 	if err != nil && !errors.As(err, &p.Err) {
 		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
-	a, err := b.await(ctx, func(ticket uint64) core.Input { p.Ticket = ticket; return p })
+	ticket, answer := b.waiters.open()
+	defer b.waiters.close(ticket)
+	p.Ticket = ticket
+	b.inbox.push(p)
+	a, err := answered(ctx, answer)
 	if err != nil {
+		b.inbox.push(core.Withdrawn{Ticket: ticket})
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTime)
+		defer cancel()
+		var refused *v3.Error
+		if a, err2 := answered(late, answer); err2 == nil && (a.Err == nil || errors.As(a.Err, &refused)) {
+			return a.CorrelationIDs, a.Err // it was stored meanwhile, or refused, which is published
+		}
 		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
 	return a.CorrelationIDs, a.Err
 }
+
+// withdrawTime is how long the core may take to take back a push. It waits for no disk.
+const withdrawTime = 500 * time.Millisecond
 
 // await gives the core an input that gets an Answer, and waits for that.
 func (b *Bridge) await(ctx context.Context, in func(ticket uint64) core.Input) (core.Answer, error) {
 	ticket, answer := b.waiters.open()
 	defer b.waiters.close(ticket)
 	b.inbox.add(in(ticket))
+	return answered(ctx, answer)
+}
+
+func answered(ctx context.Context, answer <-chan core.Answer) (core.Answer, error) {
 	select {
 	case a := <-answer:
 		return a, nil
@@ -249,13 +277,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	b.tellStatus(true)
 	for {
-		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
-			if in == nil {
-				b.step(h)
-			} else {
-				b.step(in)
-			}
-		}
+		b.takeSome(ctx)
+		b.tellDrops()
 		select {
 		case <-ctx.Done():
 			b.step(core.Stopping{})
@@ -273,6 +296,26 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 }
 
+// atOnce is how many inputs are dealt with before other things are looked at: questions are answered,
+// and losses told, while more comes than the core can take.
+const atOnce = 256
+
+// takeSome deals with inputs that wait.
+func (b *Bridge) takeSome(ctx context.Context) {
+	for range atOnce {
+		in, h, ok := b.inbox.take()
+		switch {
+		case !ok || ctx.Err() != nil:
+			return
+		case in == nil:
+			b.step(h)
+		default:
+			b.step(in)
+		}
+	}
+	b.inbox.notify() // there may be more
+}
+
 // ended waits until what is left is committed.
 func ended(committed <-chan struct{}) error {
 	patience := time.NewTimer(lastCommit)
@@ -286,6 +329,17 @@ func ended(committed <-chan struct{}) error {
 }
 
 func (b *Bridge) step(in core.Input) {
+	if b.lease != nil {
+		// This process may have been stopped for long, just before.
+		if over := b.lease() <= 0; over != b.leaseless {
+			b.leaseless = over
+			b.stepWith(core.Leased{Held: !over})
+		}
+	}
+	b.stepWith(in)
+}
+
+func (b *Bridge) stepWith(in core.Input) {
 	now := b.clock.Now()
 	for effects := b.stepped(now, in); len(effects) > 0; {
 		effects = b.carryOut(now, in, effects)
@@ -306,9 +360,10 @@ func (b *Bridge) carryOut(now core.Now, in core.Input, effects []core.Effect) (r
 		case core.Publish:
 			b.decoder.Publish(e.Message, e.Undecoded)
 		case core.Commit:
+			e.Decoded = e.Told && b.decoder.Waiting() > 0
 			b.committer.Add(state.Request(e))
 		case core.Transmit:
-			b.transmit(e.Downlink)
+			b.transmit(e.Downlink, e.Ends)
 		case core.Answer:
 			b.waiters.answer(e)
 		case *core.Arm:
@@ -333,10 +388,13 @@ func (b *Bridge) tell(e *event.Event) {
 }
 
 // transmit hands a frame to its gateway. If that is not possible, the core gets an
-// answer as from the gateway.
-func (b *Bridge) transmit(d radio.Downlink) {
+// answer as from the gateway. ends is when the frame has been sent.
+func (b *Bridge) transmit(d radio.Downlink, ends radio.HostTime) {
 	err := errNoTransmitter
-	if b.air != nil {
+	switch {
+	case b.lease != nil && !d.Beacon && b.lease() <= max(0, ends.Sub(b.clock.Host())):
+		err = errNoLease // this process may also have slept since the core has decided
+	case b.air != nil:
 		err = b.air.Transmit(d)
 	}
 	if err != nil {
@@ -349,6 +407,7 @@ func (b *Bridge) transmit(d radio.Downlink) {
 
 var (
 	errNoTransmitter = errors.New("bridge: no driver")
+	errNoLease       = errors.New(schedule.FaultLease)
 	errStopped       = errors.New("bridge: stopping")
 )
 

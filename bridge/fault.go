@@ -62,6 +62,9 @@ func inputArgs(in core.Input) []any {
 
 // stepped steps the core. After a fault it returns what was decided before it, and what is left.
 func (b *Bridge) stepped(now core.Now, in core.Input) (effects []core.Effect) {
+	if b.recorder != nil {
+		b.record(now, in)
+	}
 	defer func() {
 		if fault := recover(); fault != nil {
 			b.faults.caught(in, fault)
@@ -69,10 +72,18 @@ func (b *Bridge) stepped(now core.Now, in core.Input) (effects []core.Effect) {
 			effects = b.resumed(now, in)
 		}
 	}()
-	if b.recorder != nil { // before the step: it could be the last one
-		b.recorder.Input(now, copied(in))
-	}
 	return b.core.Step(now, in)
+}
+
+// record writes an input down before its step, which could be the last one. A fault of the Recorder
+// costs no input: the core would never again be told the time after a TimerFired that is lost.
+func (b *Bridge) record(now core.Now, in core.Input) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			b.faults.caught(in, fault)
+		}
+	}()
+	b.recorder.Input(now, copied(in))
 }
 
 // copied returns an input in memory of its own. Given as it is to a Recorder, of which the compiler
@@ -86,6 +97,10 @@ func copied(in core.Input) core.Input {
 	case core.Acked:
 		return in
 	case core.Pushed:
+		return in
+	case core.Withdrawn:
+		return in
+	case core.Leased:
 		return in
 	case core.Stored:
 		return in

@@ -152,3 +152,38 @@ func TestFaultAtEffect(t *testing.T) {
 		}
 	})
 }
+
+// stumbling is a Recorder that fails at a frame.
+type stumbling struct{ after int } // so many frames
+
+func (*stumbling) Begin(*core.Options) error { return nil }
+
+func (s *stumbling) Input(_ core.Now, in core.Input) {
+	if _, ok := in.(core.Heard); ok {
+		if s.after--; s.after == -1 {
+			panic("recording")
+		}
+	}
+}
+
+// A fault of the Recorder costs no input, and has nothing carried out twice.
+func TestFaultBeforeStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, out := newHome(t), &fakeOutbox{}
+		b, err := New(Options{
+			Devices: h.devices, Gateways: h.gateways, Store: &storetest.Commits{}, Outbox: out, DefaultPlan: h.plan,
+			Clock: NewClock(trusted), Logger: slog.New(slog.DiscardHandler), Recorder: &stumbling{1},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Uplink(h.uplink(gwA, "dev1", 1))
+		b.Uplink(h.uplink(gwA, "dev1", 2))
+		stop := begin(t, b.Run)
+		synctest.Wait()
+		if n := faultsOf(t, b); n != 1 || out.count() != 2 {
+			t.Errorf("%d faults, %d frames published, want 1 and 2", n, out.count())
+		}
+		stop()
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lorawand/bridge/core"
+	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
@@ -52,6 +53,7 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 		s.Stats, s.Devices = c.Stats(), c.Devices().Len()
 		s.Gateways, s.Online = len(c.Gateways().All()), c.Gateways().Online()
 	})
+	s.Dropped[event.DropInboxFull] = b.inbox.drops()
 	s.InboxDropped, s.Inbox, s.Faults = b.inbox.drops(), b.inbox.len(), b.faults.count.Load()
 	s.Wear = b.committer.Wear()
 	return s, err

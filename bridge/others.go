@@ -22,6 +22,23 @@ type Forwarder interface {
 	Gateway(g radio.EUI64, connected bool, at *radio.Place)
 }
 
+// Forwarders hand frames on in several ways.
+type Forwarders []Forwarder
+
+// Uplink implements Forwarder.
+func (f Forwarders) Uplink(up radio.Uplink, own bool) {
+	for _, to := range f {
+		to.Uplink(up, own)
+	}
+}
+
+// Gateway implements Forwarder.
+func (f Forwarders) Gateway(g radio.EUI64, connected bool, at *radio.Place) {
+	for _, to := range f {
+		to.Gateway(g, connected, at)
+	}
+}
+
 // others are the other networks that frames are handed on to.
 type others struct {
 	to        Forwarder // nil: there are none

@@ -61,6 +61,14 @@ func TestGatewaysForOthers(t *testing.T) {
 			t.Errorf("%s: told %q, want %q", tt.name, to.told, tt.want)
 		}
 	}
+	second := &heardOf{}
+	both := others{to: Forwarders{to, second}, connected: map[radio.EUI64]bool{}}
+	gateways.SetOnline(b, true, 4)
+	to.told = nil
+	both.event(&event.Event{Kind: event.GatewayConnected}, gateways)
+	if !slices.Equal(to.told, second.told) || len(to.told) != 1 {
+		t.Errorf("two ways: told %q and %q", to.told, second.told)
+	}
 	nobody := others{}
 	nobody.event(&event.Event{Kind: event.GatewayConnected}, gateways)
 }

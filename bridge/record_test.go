@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,4 +155,35 @@ func text(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// Each type of input can be recorded.
+func TestEachInput(t *testing.T) {
+	recorded := map[string]bool{}
+	for _, in := range recording.Inputs() {
+		recorded[reflect.TypeOf(in).Name()] = true
+		if copied(in) == nil {
+			t.Errorf("%T is not copied", in)
+		}
+	}
+	files, err := filepath.Glob("core/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := regexp.MustCompile(`(?m)^func \((\w+)\) input\(\)`)
+	found := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range of.FindAllSubmatch(text, -1) {
+			if found++; !recorded[string(m[1])] {
+				t.Errorf("%s is not recorded", m[1])
+			}
+		}
+	}
+	if found != len(recorded) {
+		t.Errorf("the core has %d types of inputs, and %d are recorded", found, len(recorded))
+	}
 }

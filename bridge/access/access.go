@@ -37,12 +37,17 @@ const (
 	DevicesWrite
 	GatewaysRead
 
-	All     Rights = 1<<iota - 1
+	// GatewayLink is that of a gateway to give its radio to this host. It goes with no other, and
+	// All does not have it: see Link.
+	GatewayLink
+
+	All     Rights = GatewayLink - 1
 	Default        = TrafficRead | TrafficDownWrite
 )
 
 var rightNames = []string{
 	"traffic-read", "traffic-down-write", "traffic-up-write", "devices-read", "devices-write", "gateways-read",
+	"gateway-link",
 }
 
 // Has reports whether r holds all rights of want.
@@ -85,6 +90,9 @@ func ParseRights(s string) (Rights, error) {
 		default:
 			return 0, fmt.Errorf("%w: %.40q; there are %s and all", ErrRights, name, strings.Join(rightNames, ", "))
 		}
+	}
+	if r.Has(GatewayLink) && r != GatewayLink {
+		return 0, fmt.Errorf("%w together with others: %v", ErrRights, GatewayLink)
 	}
 	return r, nil
 }

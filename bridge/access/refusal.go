@@ -16,6 +16,8 @@ const (
 	OtherApplication   Refusal = "key_of_another_application"
 	Revoked            Refusal = "revoked" // since the program started
 	Expired            Refusal = "expired"
+	OfGateway          Refusal = "key_of_a_gateway"       // it lets a gateway in, and no client
+	OtherGateway       Refusal = "key_of_another_gateway" // or of an application
 )
 
 // Error implements error.
@@ -38,6 +40,9 @@ func (r *Registry) refusal(
 		}
 		if k.Expired(now) {
 			return Expired
+		}
+		if k.Rights.Has(GatewayLink) {
+			return OfGateway
 		}
 		return ""
 	case !r.hasApplication(application):

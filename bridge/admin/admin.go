@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -43,11 +44,19 @@ type Link struct {
 	Version uint8          // of the packet forwarder's protocol
 }
 
+// Store has the methods of a store that operations use; see store.Store.
+type Store interface {
+	Commit(records ...store.Record) error
+	Backup(w io.Writer) error
+	Stats() store.Stats
+	Health() error
+}
+
 // Options configures an Admin.
 type Options struct {
 	Bridge *bridge.Bridge
 	Keys   *access.Registry
-	Store  *store.Store
+	Store  Store
 	Broker *broker.Broker // nil: none runs
 	// Applications and Codecs are those of the store, which Resolver looks into.
 	Applications *access.Applications
@@ -77,6 +86,9 @@ type Options struct {
 	// begins anew once the answer is out. nil: nothing can be restored.
 	Load    func(*store.Backup) error
 	Restore func(context.Context, *store.Backup) (state.Restored, error)
+
+	// Refuse returns why an operation is refused that was not added; nil: none is.
+	Refuse func() error
 }
 
 // Admin carries out operations.
@@ -282,6 +294,9 @@ func (a *Admin) do(ctx context.Context, name string, args json.RawMessage, r rep
 	op, ok := a.find(name)
 	if !ok {
 		return fmt.Errorf("%w: %.40q", ErrOperation, name)
+	}
+	if _, added := a.added[name]; a.o.Refuse != nil && !added {
+		return a.o.Refuse()
 	}
 	if op.limit > 0 {
 		var cancel context.CancelFunc

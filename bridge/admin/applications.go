@@ -78,7 +78,9 @@ func (a *Admin) applications(ctx context.Context) (map[string]*Application, erro
 		named(id).Devices = n
 	}
 	for _, k := range a.o.Keys.Keys("") {
-		named(k.Application).APIKeys++
+		if !k.Rights.Has(access.GatewayLink) {
+			named(k.Application).APIKeys++
+		}
 	}
 	for _, set := range a.o.Applications.All() {
 		named(set.ID).Formatters = DefaultFormatters{set.Up.Kind, set.Up.Parameter, set.Down.Kind, set.Down.Parameter}

@@ -29,7 +29,7 @@ func TestDropped(t *testing.T) {
 	}{
 		{"none", nil, map[string]uint64{}},
 		{"the first reason", map[event.DropReason]uint64{event.DropMalformed: 1}, map[string]uint64{"malformed": 1}},
-		{"the last reason", map[event.DropReason]uint64{event.DropReusedFCnt: 2}, map[string]uint64{"reused_f_cnt": 2}},
+		{"the last reason", map[event.DropReason]uint64{event.DropInboxFull: 2}, map[string]uint64{"inbox_full": 2}},
 		{
 			"several, beyond 32 bits",
 			map[event.DropReason]uint64{event.DropMIC: 1 << 40, event.DropDevAddr: 3},

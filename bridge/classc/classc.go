@@ -86,6 +86,9 @@ func (l *Listener) Waits(now radio.HostTime, waits bool) {
 	}
 }
 
+// Rests notes that this machine may not send: that time is not one of waiting.
+func (l *Listener) Rests(now radio.HostTime) { l.since = now }
+
 // LooksAt notes that it is to be looked at a time whether the device listens. It returns false
 // where that is done before.
 func (l *Listener) LooksAt(now, at radio.HostTime) bool {
@@ -233,4 +236,24 @@ func names(it *session.Item, paths []gateway.Path) bool {
 			return n.GatewayID == p.Gateway.ID || n.GatewayID == "" && n.EUI == p.Gateway.EUI
 		})
 	})
+}
+
+// Aim sets when an emission by a path begins: in the ping slot at a GPS time, at a time of the host, or as soon as
+// its device hears it; at is 0 then, and Aim reports that any later begin is as good. A path is lost for now if its
+// gateway has not shown its counter yet, or if it does not know the ping slot's time.
+func Aim(p *gateway.Path, ping bool, slot radio.GPSTime, at, hears, now radio.HostTime) (soonest bool) {
+	p.Lost = !p.Gateway.HasClock
+	switch {
+	case p.Lost:
+	case ping:
+		var known bool
+		p.Start, known = p.Gateway.AtGPS(slot)
+		p.Lost = !known || slot == 0
+	case at != 0:
+		p.Start = At(p.Gateway, at)
+	default:
+		p.Start = At(p.Gateway, max(hears, now.Add(Ahead(p.Gateway, now))))
+		return true
+	}
+	return false
 }

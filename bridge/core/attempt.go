@@ -58,7 +58,7 @@ func (c *Core) plan(t *transmission, w, i int) {
 	t.attempts = append(t.attempts, attempt{id: c.lastID, window: w, path: i, slot: slot})
 	c.attempts[c.lastID] = t
 	at := e.HostStart.Add(-e.Gateway.Lead())
-	if e.Gateway.Answers || at <= c.now.Host {
+	if e.Gateway.Answers && !c.opts.Leases || at <= c.now.Host {
 		c.handOver(t)
 		return
 	}
@@ -75,7 +75,7 @@ func (c *Core) handOver(t *transmission) {
 	c.do(Transmit{radio.Downlink{
 		ID: a.id, Gateway: path.Gateway.EUI, Antenna: path.Antenna, PHYPayload: t.phy,
 		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start, GPS: x.gps,
-	}})
+	}, e.HostStart.Add(e.Airtime)})
 	c.report(x.record.Event(event.DownlinkScheduled, t.ids))
 	answered := e.HostStart.Add(e.Airtime + answerGrace + path.Gateway.RoundTrip())
 	c.agenda.Add(answered, duty{kind: toConfirm, attempt: a.id})
@@ -124,20 +124,25 @@ func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 		reason = schedule.NoPath
 	}
 	x.record.Refuse(reason, why, fault)
-	if why == radio.TxPower && c.lowerPower(t) {
+	if t.unleased = fault == schedule.FaultLease; t.unleased && x.always {
+		c.listener(x.device).Rests(c.now.Host)
+		t.until = c.deadline(x, t.item)
+	}
+	superseded := t.superseded()
+	if !superseded && why == radio.TxPower && c.lowerPower(t) {
 		return
 	}
 	if x.always {
-		if !classb.ListensIn(x.device, x.session) {
-			c.cancelTransmission(t)
+		if superseded || !classb.ListensIn(x.device, x.session) {
+			c.cancelTransmission(t) // the item goes out with another counter, or waits
 			return
 		}
 		if c.opportunities[x.device] != nil && x.at == 0 && t.hasItem() && t.state == underWay && c.repeatLater(t) {
 			return // the windows after an uplink go first
 		}
-		c.aimAgain(t)
+		c.aimPaths(t.opportunity, len(t.phy), t.priority)
 	}
-	again := x.Each(c.now.Host, a.window, func(w, i int) bool {
+	again := !superseded && x.Each(c.now.Host, a.window, func(w, i int) bool {
 		if slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.window == w && a.path == i }) {
 			return false
 		}

@@ -13,9 +13,9 @@ import (
 // decided are the parts of a message that the calendar has no part in.
 var decided = regexp.MustCompile(`"(f_cnt|frm_payload|f_port|name)":("[^"]*"|\d+)`)
 
-// course is a random course of events under a calendar, as what was decided in it. change sets the
-// calendar before each of its events.
-func course(t *testing.T, events int, change func(n int, wall *radio.WallTime)) (lines []string) {
+// course is a random course of events under a calendar and GPS time, as what was decided in it. change sets
+// these before each of its events.
+func course(t *testing.T, events int, change func(n int, w *weather)) (lines []string) {
 	t.Helper()
 	w := newWeather(t, 4)
 	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -34,7 +34,7 @@ func course(t *testing.T, events int, change func(n int, wall *radio.WallTime)) 
 		}
 	}
 	for n := range events {
-		change(n, &w.now.Wall)
+		change(n, w)
 		w.happen()
 	}
 	return lines
@@ -44,7 +44,7 @@ func course(t *testing.T, events int, change func(n int, wall *radio.WallTime)) 
 // time, or not at all: only the clocks of host and gateway decide.
 func TestCalendarDecidesNothing(t *testing.T) {
 	const events = 600
-	want := course(t, events, func(int, *radio.WallTime) {})
+	want := course(t, events, func(int, *weather) {})
 	for name, change := range map[string]func(n int, wall *radio.WallTime){
 		"56 years on":       func(n int, wall *radio.WallTime) { jump(n == events/2, wall, 56*365*24*time.Hour) },
 		"40 years back":     func(n int, wall *radio.WallTime) { jump(n == events/2, wall, -40*365*24*time.Hour) },
@@ -57,18 +57,48 @@ func TestCalendarDecidesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := course(t, events, change)
-			for i := range min(len(got), len(want)) {
-				if got[i] != want[i] {
-					t.Fatalf("line %d of %d is\n%s, with a steady calendar it is\n%s", i, len(want), got[i], want[i])
-				}
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%d lines, %d with a steady calendar", len(got), len(want))
-			}
+			checkCourse(t, course(t, events, func(n int, w *weather) { change(n, &w.now.Wall) }), want)
 		})
 	}
 	t.Logf("%d decisions, the same under 7 calendars", len(want))
+}
+
+// checkCourse wants the same to be decided as under a steady calendar.
+func checkCourse(t *testing.T, got, want []string) {
+	t.Helper()
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Fatalf("line %d of %d is\n%s, with a steady calendar it is\n%s", i, len(want), got[i], want[i])
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d lines, %d with a steady calendar", len(got), len(want))
+	}
+}
+
+// GPS time that is lost, comes back or is wrong decides nothing for devices of Class A.
+func TestGPSDecidesNothing(t *testing.T) {
+	const events = 600
+	right := func(w *weather) radio.GPSTime { return w.gps() }
+	want := course(t, events, func(int, *weather) {})
+	tests := map[string]func(n int, w *weather) radio.GPSTime{
+		"all the time":       func(_ int, w *weather) radio.GPSTime { return right(w) },
+		"lost":               func(n int, w *weather) radio.GPSTime { return right(w) * radio.GPSTime(1-n*2/events) },
+		"comes and goes":     func(n int, w *weather) radio.GPSTime { return right(w) * radio.GPSTime(n/7%2) },
+		"a leap second late": func(n int, w *weather) radio.GPSTime { return right(w) - radio.GPSTime(n*2/events)*1e9 },
+		"1024 weeks ago":     func(_ int, w *weather) radio.GPSTime { return right(w) - radio.GPSTime(1024*7*24*time.Hour) },
+	}
+	for name, gps := range tests {
+		t.Run(name, func(t *testing.T) {
+			checkCourse(t, course(t, events, func(n int, w *weather) {
+				w.sky = func(up *radio.Uplink) {
+					up.GPS = gps(n, w)
+					up.Receptions[0].Token.GPS = up.GPS
+				}
+			}), want)
+		})
+	}
+	t.Logf("%d decisions, the same in %d courses of GPS time", len(want), len(tests))
 }
 
 func jump(now bool, wall *radio.WallTime, by time.Duration) {

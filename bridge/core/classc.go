@@ -233,40 +233,27 @@ func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) 
 	return true
 }
 
-// aimPaths looks for the next free slot of each path. Paths whose gateway has not shown
-// its counter yet are lost for now.
+// aimPaths looks for the next free slot of each path.
 func (c *Core) aimPaths(x *opportunity, size int, p radio.Priority) {
 	hears := c.listener(x.device).Hears(c.now.Host)
 	for i := range x.Paths {
-		path := &x.Paths[i]
-		g := path.Gateway
-		if path.Lost = !g.HasClock; path.Lost {
-			continue
+		if classc.Aim(&x.Paths[i], x.ping, x.gps, x.at, hears, c.now.Host) {
+			e := c.schedule.Free(c.now.Host, x.emission(1, i, size, p))
+			x.Paths[i].Start.Counter, x.Paths[i].Start.Host = e.Start, e.HostStart
 		}
-		if x.ping {
-			var known bool
-			path.Start, known = g.AtGPS(x.gps)
-			path.Lost = !known || x.gps == 0
-			continue
-		}
-		if x.at != 0 {
-			path.Start = classc.At(g, x.at)
-			continue
-		}
-		path.Start = classc.At(g, max(hears, c.now.Host.Add(classc.Ahead(g, c.now.Host))))
-		e := c.schedule.Free(c.now.Host, x.emission(1, i, size, p))
-		path.Start.Counter, path.Start.Host = e.Start, e.HostStart
 	}
 }
-
-// aimAgain looks for new slots of the paths of a transmission.
-func (c *Core) aimAgain(t *transmission) { c.aimPaths(t.opportunity, len(t.phy), t.priority) }
 
 // later waits for a slot that is not near yet, which it holds, or for the next try. When
 // an item has waited for too long it has failed.
 func (c *Core) later(x *opportunity, o *payloadOption) {
 	it := o.down.Item
-	if x.ping {
+	switch {
+	case c.foreign.Unleased: // whoever may send has the item too: here it does not fail
+		c.listener(x.device).Rests(c.now.Host)
+		c.decideLater(x, c.now.Host.Add(classc.Again))
+		return
+	case x.ping:
 		c.nextPingSlot(x, it)
 		return
 	}
@@ -303,16 +290,12 @@ func (c *Core) expire(x *opportunity, it *session.Item) {
 	c.cancel(x)
 	if !c.nextGroup(x, it, x.first) && x.first == nil {
 		x.device.Queue.Take()
-		c.do(Commit{Records: state.DeleteItems(x.device, it)})
+		c.do(Commit{Records: state.DeleteItems(x.device, it), Told: true})
 	}
 }
 
-// repeatLater has a transmission whose gateways were silent sent once more: the same
-// bytes, so that a device that has heard it drops them. It reports whether there is time.
-func (c *Core) repeatLater(t *transmission) bool {
-	return c.repeatAt(t, c.now.Host.Add(classc.Again))
-}
-
+// repeatAt has a transmission whose gateways were silent sent once more: the same bytes, so that
+// a device that has heard it drops them. It reports whether there is time.
 func (c *Core) repeatAt(t *transmission, at radio.HostTime) bool {
 	if c.now.Host >= t.until {
 		return false
@@ -320,6 +303,8 @@ func (c *Core) repeatAt(t *transmission, at radio.HostTime) bool {
 	c.agenda.Add(at, duty{kind: toRepeat, transmission: t})
 	return true
 }
+
+func (c *Core) repeatLater(t *transmission) bool { return c.repeatAt(t, c.now.Host.Add(classc.Again)) }
 
 // keepsForRepeat keeps a transmission that a silent gateway may have sent: in another frame
 // the device would take its item for a new one. The windows after an uplink go first.
@@ -361,8 +346,7 @@ func (c *Core) repeat(t *transmission) {
 	if t.state != underWay || t.last().state != refused {
 		return
 	}
-	next, _ := x.session.NextFCntDown(x.device.Version, true)
-	if !classb.ListensIn(x.device, x.session) || x.first == nil && next != t.fCnt+1 {
+	if !classb.ListensIn(x.device, x.session) || t.superseded() {
 		c.cancelTransmission(t) // the device has got a later counter meanwhile, or another session
 		return
 	}
@@ -377,7 +361,7 @@ func (c *Core) repeat(t *transmission) {
 			return
 		}
 	}
-	c.aimAgain(t)
+	c.aimPaths(x, len(t.phy), t.priority)
 	if !x.Each(c.now.Host, 1, func(w, i int) bool {
 		v := c.weigh(x, w, i, len(t.phy), t.priority, t.hasItem())
 		if v.OK() {

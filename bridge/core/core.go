@@ -11,6 +11,7 @@
 package core
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"lorawand/bridge/event"
 	"lorawand/bridge/foreign"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/hearing"
 	"lorawand/bridge/provision"
 	"lorawand/bridge/pushes"
 	"lorawand/bridge/schedule"
@@ -65,6 +67,10 @@ type (
 		Items   []session.Item
 		Err     *v3.Error // why the push is refused; Items are those that could be read
 	}
+	// Withdrawn says that nobody waits for the Answer to a push any more: the client hears that
+	// it has failed, and may repeat it. A push that waits for the store is not queued then, and
+	// gets an Answer that says so. Else it has had its Answer, and keeps it.
+	Withdrawn struct{ Ticket uint64 }
 	// Stored says that the records of a Commit are in the store, or why not.
 	Stored struct {
 		Ticket uint64
@@ -72,6 +78,8 @@ type (
 	}
 	// TimerFired says that the time of the last Arm has come.
 	TimerFired struct{}
+	// Leased says whether this machine may send, which it may before the first one.
+	Leased struct{ Held bool }
 	// Stopping is the last input.
 	Stopping struct{}
 )
@@ -80,8 +88,10 @@ func (Heard) input()          {}
 func (GatewayChanged) input() {}
 func (Acked) input()          {}
 func (Pushed) input()         {}
+func (Withdrawn) input()      {}
 func (Stored) input()         {}
 func (TimerFired) input()     {}
+func (Leased) input()         {}
 func (Stopping) input()       {}
 
 // Effect is what a Core wants done.
@@ -98,7 +108,7 @@ type (
 	// than 0 a Stored follows.
 	Commit state.Request
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
-	Transmit struct{ Downlink radio.Downlink }
+	Transmit foreign.Frame
 	// Answer ends a Pushed, Provisioned or Reconfigured: the client may be told
 	// that it is stored, or why it is not.
 	Answer struct {
@@ -144,6 +154,8 @@ type Options struct {
 
 	Tombstones *tombstone.Set // nil: there are none
 	Forwards   bool           // there are other networks: each frame gets a Forward
+	Relays     bool           // with Forwards: frames are for the others alone
+	Leases     bool           // frames are handed over as late as can be, so that a short lease does: see Leased
 
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
@@ -159,8 +171,8 @@ type Core struct {
 	receptions map[string]*reception // by PHYPayload
 	remembered []*reception          // the same, oldest first
 	waiting    []*reception          // those that are not published yet, oldest first
-	spare      *gathering            // for the next frame
-	armed      radio.HostTime        // 0: no timer
+	gatherings hearing.Pool
+	armed      radio.HostTime // 0: no timer
 	arm        Arm
 
 	// Room for what is made with each frame and copied before the next one.
@@ -192,12 +204,8 @@ func New(o Options) (*Core, error) {
 	if o.Devices == nil || o.Gateways == nil || o.Entropy == nil || o.DefaultPlan == nil {
 		return nil, errors.New("bridge: a core needs devices, gateways, entropy and a default plan")
 	}
-	if o.Deduplication == 0 {
-		o.Deduplication = 200 * time.Millisecond
-	}
-	if o.RX1Delay == 0 {
-		o.RX1Delay = 5 * time.Second
-	}
+	o.Deduplication = cmp.Or(o.Deduplication, 200*time.Millisecond)
+	o.RX1Delay = cmp.Or(o.RX1Delay, 5*time.Second)
 	if len(o.DevAddrs) == 0 {
 		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
 	}
@@ -208,10 +216,11 @@ func New(o Options) (*Core, error) {
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
-		pendingPushes: pushes.Pending{}, listeners: map[*session.Device]*classc.Listener{},
+		pendingPushes: pushes.NewPending(), listeners: map[*session.Device]*classc.Listener{},
 		stats: event.Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	c.calendar = func(t radio.HostTime) time.Time { return c.now.at(t) }
+	c.foreign.Late = o.Leases
 	c.airtime, c.provisions = state.NewAirtime(c.schedule, o.Ledgers, o.Hours), c.provisioner()
 	return c, nil
 }
@@ -220,6 +229,9 @@ func New(o Options) (*Core, error) {
 // valid until the next Step.
 func (c *Core) Step(now Now, in Input) []Effect {
 	c.now, c.effects = now, c.effects[:0]
+	for at, d, ok := c.agenda.Passed(now.Host); ok; at, d, ok = c.agenda.Passed(now.Host) {
+		c.carryOut(at, d) // a window in which nothing was to be sent is closed before anything takes it for open
+	}
 	switch in := in.(type) {
 	case Heard:
 		c.heard(in.Uplink)
@@ -229,9 +241,12 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.acked(in.Ack)
 	case Pushed:
 		c.pushed(in)
+	case Withdrawn:
+		c.withdraw(in.Ticket)
 	case Asked:
 		c.askedFor(foreign.Request(in))
 	case Provisioned:
+		c.do(Commit{Due: len(in.Remove) > 0}) // else an item that was just sent would outlive its device in the store
 		c.provisions.Add(in.Ticket, in.Put, in.Remove, in.Trial)
 	case Reconfigured:
 		c.reconfigured(in)
@@ -248,6 +263,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.provisions.Continue()
 	case Starting:
 		c.starting()
+	case Leased:
+		c.foreign.Unleased = !in.Held
 	case Stopping:
 		c.stopping()
 	}
@@ -289,7 +306,13 @@ const maxUnstored = 1024
 
 var errNoRecords = errors.New("there is nothing to be stored")
 
-var errUnstored = errors.New("the store does not keep up")
+// full returns an error if so many wait.
+func (c *Core) full() error {
+	if len(c.onStored) < maxUnstored {
+		return nil
+	}
+	return errors.New("the store does not keep up")
+}
 
 // stopping prepares for the next start: frames that wait for other gateways are
 // published, and the store gets all counters exactly as they are.

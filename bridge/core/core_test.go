@@ -117,6 +117,34 @@ func TestRepeatedAndReplayed(t *testing.T) {
 	}
 }
 
+// ADR counts how often a frame is heard that its device sends twice, unless it was answered.
+func TestTransmissionsCount(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		again, answered bool
+		want            uint32 // frames that count as heard twice
+	}{{"once", false, false, 0}, {"twice", true, false, 1}, {"once, with an answer", false, true, 1}} {
+		s := newStand(t)
+		s.online(gwA)
+		d := s.devices["dev1"]
+		d.Session.SetParameters(&session.Parameters{ADRNbTrans: 2, RX1Delay: 1})
+		first := frame.Data{HasFPort: true, FPort: 1}
+		if tt.answered {
+			first.MType = frame.ConfirmedUp
+		}
+		one := s.phy("dev1", 0, first)
+		s.hear(gwA, one)
+		if s.wait(3 * time.Second); tt.again {
+			s.hear(gwA, one)
+			s.wait(3 * time.Second)
+		}
+		s.hear(gwA, s.phy("dev1", 1, payload("next")))
+		if got := d.History.Link().Twice; got != tt.want {
+			t.Errorf("%s: %d frames are heard twice, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
 // A device that is new, or that another gateway has heard lately, is waited
 // for until all of these have reported, at most 200 ms.
 func TestSeveralGateways(t *testing.T) {

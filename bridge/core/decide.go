@@ -23,7 +23,8 @@ func (c *Core) hold(x *opportunity) {
 	if x.isOver() || x.always {
 		return
 	}
-	if size, priority, ok := c.smallest(x); ok {
+	size, priority, due := c.smallest(x)
+	if due {
 		c.reserve(x.device, x.session)
 		x.slot = c.firstSlot(x, size, priority)
 	}
@@ -31,10 +32,12 @@ func (c *Core) hold(x *opportunity) {
 	if i := slices.IndexFunc(x.Paths, usable); i >= 0 {
 		at = c.decisionPoint(x, i)
 	}
-	if at != x.decideAt {
-		x.decideAt = at
-		c.agenda.Add(at, duty{kind: toDecide, opportunity: x})
+	due = due || x.device.Queue.Len() > 0 || isQuiet(x.device)
+	if at == x.decideAt && (!x.idle || !due) {
+		return
 	}
+	x.decideAt, x.idle = at, !due
+	c.agenda.AddIdle(at, x.idle, duty{kind: toDecide, opportunity: x})
 }
 
 // readyLead is how long before its window a frame that is ready is handed over:
@@ -46,7 +49,7 @@ const readyLead = 2 * time.Second
 func (c *Core) decisionPoint(x *opportunity, i int) radio.HostTime {
 	g := x.Paths[i].Gateway
 	at := x.Begin(x.window, i).Add(-g.Lead())
-	if x.ready != nil && g.Answers {
+	if x.ready != nil && g.Answers && !c.opts.Leases {
 		// Nothing can ride along, so it need not wait for the last moment.
 		at = min(at, max(x.Start.Add(c.opts.Deduplication), x.Begin(0, i).Add(-readyLead)))
 	}
@@ -173,8 +176,7 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 // of the one before is known, and a confirmed one until that is acknowledged. One that
 // names gateways or a time is not for the windows after an uplink, unless RX1 is in its way.
 func (c *Core) eligible(x *opportunity) *session.Item {
-	d := x.device
-	it := d.Queue.Head()
+	d, it := x.device, x.device.Queue.Head()
 	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil {
 		return nil
 	}
@@ -205,6 +207,8 @@ func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem 
 	e := x.emission(w, i, size, p)
 	v := c.schedule.Check(c.now.Host, e)
 	switch {
+	case c.foreign.Unleased:
+		v.Reason = schedule.NoLease
 	case !x.Fits(w, size):
 		v.Reason = schedule.Size
 	case v.OK() && c.overtakes(x, w, i, withItem):

@@ -33,8 +33,8 @@ func (c *Core) askedFor(r foreign.Request) {
 
 // handForeign gives a downlink of another network to its gateway's driver.
 func (c *Core) handForeign(id uint64) {
-	if d, ok := c.foreign.HandOver(id); ok {
-		c.do(Transmit{d})
+	if f, ok := c.foreign.HandOver(id); ok {
+		c.do(Transmit(f))
 	} else {
 		c.acked(radio.TxAck{ID: id, Result: radio.TxNoPath})
 	}

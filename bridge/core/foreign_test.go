@@ -83,6 +83,13 @@ func TestForward(t *testing.T) {
 	if want := []bool{true, true, false, true, false}; !slices.Equal(n.own, want) {
 		t.Errorf("handed on as ours: %v, want %v", n.own, want)
 	}
+	n.c.opts.Relays = true
+	before := n.c.Stats()
+	n.hear(gwA, n.phy("dev1", 1, payload("y")))
+	if after := n.c.Stats(); len(n.own) != 6 || after.Uplinks != before.Uplinks+1 || after.Published != before.Published {
+		t.Errorf("what is for others alone: %d frames handed on, %+v", len(n.own), after)
+	}
+	n.own, n.c.opts.Relays = n.own[:5], false
 	n.c.opts.Forwards = false
 	n.hear(gwA, strange)
 	if len(n.own) != 5 {

@@ -9,8 +9,7 @@ import (
 	"lorawand/radio"
 )
 
-// gateway returns a gateway. One that its driver takes although nobody has configured
-// it gets the default plan.
+// gateway returns a gateway. One that its driver takes without a configuration gets the default plan.
 func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 	return c.opts.Gateways.Taken(eui, c.opts.DefaultPlan)
 }
@@ -21,18 +20,14 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 		c.report(event.OfGateway(&e, c.opts.Gateways.Gateway(e.Gateway)))
 		return
 	}
-	if c.opts.Gateways.IsRemoved(e.Gateway) {
-		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
-			return
-		}
-		c.opts.Gateways.Readmit(e.Gateway)
+	ok, err := c.opts.Gateways.Admit(&e, c.leaves)
+	if !ok {
+		return
 	}
-	if e.Kind == radio.GatewayIdentified {
-		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
-			c.report(event.Event{
-				Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI,
-			})
-		}
+	if err != nil {
+		c.report(event.Event{
+			Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI,
+		})
 	}
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
@@ -51,7 +46,7 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	c.beaconRefused(g, err)
 	if b != nil {
 		c.airtimePlanned(g, b.End)
-		c.do(Transmit{b.Downlink})
+		c.do(Transmit{b.Downlink, b.End})
 	}
 }
 
@@ -100,11 +95,14 @@ func (Reconfigured) input() {}
 // got is sent, whatever becomes of the gateway. What it has not got yet is planned
 // anew if the gateway is removed or gets another frequency plan.
 func (c *Core) reconfigured(r Reconfigured) {
-	err := c.opts.Gateways.Reconfigure(r.Gateways, func(g *gateway.Gateway) {
-		c.cancelOn(g)
-		c.online(g, false, radio.GatewayEvent{At: c.now.Host})
-	}, c.cancelOn)
+	err := c.opts.Gateways.Reconfigure(r.Gateways, c.leaves, c.cancelOn)
 	c.do(Answer{Ticket: r.Ticket, Err: err})
+}
+
+// leaves takes that a gateway is about to be removed.
+func (c *Core) leaves(g *gateway.Gateway) {
+	c.cancelOn(g)
+	c.online(g, false, radio.GatewayEvent{At: c.now.Host})
 }
 
 // cancelOn cancels what a gateway has not got yet.

@@ -12,7 +12,7 @@ import (
 // encrypted for another session.
 func (c *Core) unsendable(x *opportunity, it *session.Item, why *v3.Error) {
 	c.failUnsent(x, it, &v3.Downlink{Err: c.names.Error(why)}, why)
-	c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	c.do(Commit{Records: state.DeleteItems(x.device, it), Told: true})
 }
 
 // failUnsent publishes that an item has failed that was never sent; m has the reason. It
@@ -42,7 +42,7 @@ func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, 
 	}
 	c.publishDownlink(o.Kind, &o.Message)
 	if len(o.Records) > 0 {
-		c.do(Commit{Records: o.Records})
+		c.do(Commit{Records: o.Records, Told: true})
 	}
 	c.wake(d)
 	c.report(event.Event{Kind: o.Event, Device: d.ID, FCnt: o.Message.FCnt, CorrelationIDs: o.Message.CorrelationIDs})

@@ -26,7 +26,7 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 	}
 	no := req.Check(c.opts.Devices, session.SourceOf(up), c.now.Host)
 	if no == nil {
-		no = c.busyFor(req.Device)
+		no = joins.Busy(c.full(), c.provisions.Holds(req.Device))
 	} else if no.Known() {
 		c.rememberJoin(req.Device, nil, up)
 	}
@@ -38,29 +38,10 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 	}
 }
 
-// busyFor refuses a join of a device while the store does not keep up, or its owner changes
-// the device.
-func (c *Core) busyFor(d *session.Device) *joins.Refusal {
-	switch {
-	case len(c.onStored) >= maxUnstored:
-		return &joins.Refusal{Why: event.JoinNotStored, Err: errUnstored}
-	case c.provisions.Holds(d):
-		return &joins.Refusal{Why: event.JoinNotStored, Err: errChanging}
-	}
-	return nil
-}
-
-var errChanging = errors.New("its owner is changing the device at this moment")
-
 // refuseJoin reports that a join-request is not answered.
 func (c *Core) refuseJoin(req *joins.Request, why event.JoinRefusal, err error) {
-	c.countRefusal(why)
+	c.stats.CountRefusal(why)
 	c.report(req.Refused(why, err))
-}
-
-func (c *Core) countRefusal(why event.JoinRefusal) {
-	c.stats.JoinsRefused++
-	c.stats.Refusals[why]++
 }
 
 // join makes the session and holds a place for the join-accept. If there is no place,
@@ -124,7 +105,7 @@ func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink)
 
 // joinUnsent reports that no gateway could send a join-accept.
 func (c *Core) joinUnsent(x *opportunity) {
-	c.countRefusal(event.JoinNoWindow)
+	c.stats.CountRefusal(event.JoinNoWindow)
 	e := x.join.Refused(event.JoinNoWindow, nil)
 	e.Decision, e.CorrelationIDs = x.record, x.ids
 	c.report(e)

@@ -47,6 +47,7 @@ type opportunity struct {
 
 	window   int            // that is decided on next
 	decideAt radio.HostTime // its decision point
+	idle     bool           // nothing is to be sent: nothing has to wake for the decision point
 	slot     *schedule.Slot // held until then; nil: nothing is due, or there is no room
 	record   *event.Decision
 

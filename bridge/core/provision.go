@@ -27,7 +27,7 @@ func (c *Core) provisioner() provision.Queue {
 		Store:  c.commit,
 		Tell:   func(records ...state.Record) { c.do(Commit{Records: records}) },
 		Answer: func(ticket uint64, err error) { c.do(Answer{Ticket: ticket, Err: err}) },
-		Queued: c.queueRecords,
+		Queued: func(d *session.Device) []state.Record { return state.DeleteItems(d, c.queuedItems(d)...) },
 		Ended:  c.cancelAll,
 		Served: c.wake,
 	}}
@@ -38,8 +38,8 @@ func (c *Core) past() provision.Past {
 	return provision.Past{Devices: c.opts.Devices, Tombstones: c.opts.Tombstones}
 }
 
-// queueRecords returns the records that delete all items of a device.
-func (c *Core) queueRecords(d *session.Device) []state.Record {
+// queuedItems returns all items of a device that are not done.
+func (c *Core) queuedItems(d *session.Device) []*session.Item {
 	items := slices.Clone(d.Queue.Items())
 	if it := d.Queue.Awaiting(); it != nil {
 		items = append(items, it)
@@ -49,5 +49,5 @@ func (c *Core) queueRecords(d *session.Device) []state.Record {
 			items = append(items, t.item)
 		}
 	}
-	return state.DeleteItems(d, items...)
+	return items
 }

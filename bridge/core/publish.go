@@ -13,8 +13,8 @@ import (
 func (c *Core) publish(r *reception) {
 	p := r.gathering
 	r.gathering = nil
-	defer c.release(p)
-	dev, d, first := r.match.Device, &p.data, &p.copies[0]
+	defer c.gatherings.Release(p)
+	dev, d, first := r.match.Device, &p.Data, &p.Copies[0]
 	if d.HasFPort && d.FPort == session.TestPort && !dev.Settings.TestPort {
 		c.drop(event.DropTestPort, event.Event{
 			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt,
@@ -22,7 +22,7 @@ func (c *Core) publish(r *reception) {
 		return
 	}
 	m := v3.Uplink{
-		DeviceIDs: v3.IDs(dev), CorrelationIDs: p.ids,
+		DeviceIDs: v3.IDs(dev), CorrelationIDs: v3.Leased(p.IDs, !c.foreign.Unleased),
 		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(first.Received),
 		SessionKeyID: r.match.Session.KeyID, FCnt: r.match.FCnt, Confirmed: d.Confirmed(),
 		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
@@ -39,8 +39,8 @@ func (c *Core) publish(r *reception) {
 		DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload),
 	})
 	m.Receptions = c.shown[:0]
-	for i := range p.copies {
-		up := &p.copies[i]
+	for i := range p.Copies {
+		up := &p.Copies[i]
 		m.Receptions = v3.AppendReceptions(m.Receptions, c.gateway(up.Gateway), up, c.now.at(up.Received))
 	}
 	c.text = c.opts.Encoder.AppendUplink(c.text[:0], &m)
@@ -57,6 +57,7 @@ func (c *Core) publish(r *reception) {
 // publishDownlink publishes a message about a downlink.
 func (c *Core) publishDownlink(kind string, m *v3.Downlink) {
 	m.ReceivedAt = c.now.at(c.now.Host)
+	m.CorrelationIDs = v3.Leased(m.CorrelationIDs, !c.foreign.Unleased)
 	payload := c.opts.Encoder.AppendDownlink(make([]byte, 0, 768), kind, m)
 	var u v3.Undecoded
 	if it := m.Item; it != nil && it.Decoded == nil && len(it.FRMPayload) > 0 {

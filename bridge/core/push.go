@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/pushes"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
@@ -32,7 +33,8 @@ func (c *Core) pushed(p Pushed) {
 	}
 	var records []state.Record
 	if p.Replace {
-		records = c.queueRecords(d)
+		records = state.DeleteItems(d, c.queuedItems(d)...)
+		c.do(Commit{Due: true}) // else what was sent just before would come back after a crash
 	}
 	for _, it := range items {
 		it.Seq = d.Queue.NextSeq()
@@ -46,49 +48,65 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket})
 		return
 	}
-	if len(c.onStored) >= maxUnstored {
-		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
+	if err := c.full(); err != nil {
+		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
 		return
 	}
-	c.pendingPushes.Add(d, items)
-	c.commit(func(err error) { c.pushStored(p, d, items, err) }, records...)
+	w := &pushes.Push{Ticket: p.Ticket, Device: d, Replace: p.Replace, Items: items}
+	c.pendingPushes.Add(w)
+	c.commit(func(err error) { c.pushStored(w, err) }, records...)
 }
 
-// refusePush publishes a down/failed for each item of a push. If no item could be read,
-// it publishes one. It publishes nothing if no device can have the id.
+var errWithdrawn = errors.New("it was not stored in time")
+
+// withdraw gives up a push that waits for the store: what its client is told to have failed
+// must not be queued, since the client repeats it.
+func (c *Core) withdraw(ticket uint64) {
+	if w := c.pendingPushes.Withdraw(ticket); w != nil {
+		c.do(Answer{Ticket: ticket, Err: fmt.Errorf("bridge: push for %v: %w", w.Device.ID, errWithdrawn)})
+	}
+}
+
+// undoPush takes a push that is stored, but not wanted any more, out of the store.
+func (c *Core) undoPush(w *pushes.Push) {
+	var queued []*session.Item
+	if c.opts.Devices.Device(w.Device.ID) == w.Device {
+		queued = c.queuedItems(w.Device)
+	}
+	if records := w.Undo(queued); len(records) > 0 {
+		c.do(Commit{Records: records})
+	}
+}
+
+// refusePush publishes a down/failed for each item of a push, or one. It publishes nothing if no device
+// can have the id.
 func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Item, why *v3.Error) {
 	if session.CheckID(id.Device) != nil {
 		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, Err: why})
 		return
 	}
-	ids := v3.DeviceIDs{ID: id}
-	if d != nil {
-		ids = v3.IDs(d)
-		ids.HasDevAddr = false
-	}
-	if len(items) == 0 {
-		items = []*session.Item{{CorrelationIDs: []string{c.correlationID(v3.ApplicationDownlink)}}}
-	}
-	for _, it := range items {
-		c.publishDownlink(v3.DownFailed, &v3.Downlink{
-			DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it, Err: why,
-		})
-		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, CorrelationIDs: it.CorrelationIDs, Err: why})
+	for _, m := range pushes.Refused(id, d, items, why, &c.names, c.now.Wall.Time) {
+		c.publishDownlink(v3.DownFailed, &m)
+		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, CorrelationIDs: m.CorrelationIDs, Err: why})
 	}
 }
 
 // pushStored carries out a push that is stored.
-func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, err error) {
-	c.pendingPushes.Done(d, items)
-	if err == nil && c.opts.Devices.Device(p.Device) != d {
+func (c *Core) pushStored(w *pushes.Push, err error) {
+	d, items := w.Device, w.Items
+	c.pendingPushes.Done(w)
+	if err == nil && (w.Withdrawn || c.opts.Devices.Device(d.ID) != d) {
+		c.undoPush(w)
 		err = errors.New("the device was removed meanwhile")
-		c.do(Commit{Records: state.DeleteItems(d, items...)})
+	}
+	if w.Withdrawn {
+		return // its client has its answer
 	}
 	if err != nil {
-		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
+		c.do(Answer{Ticket: w.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", d.ID, err)})
 		return
 	}
-	if p.Replace {
+	if w.Replace {
 		c.replace(d)
 	}
 	var ids [][]string
@@ -103,7 +121,7 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 		it.Decoded, it.DecodedWarnings = nil, nil // they could be long
 		d.Queue.Add(it)
 	}
-	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: ids})
+	c.do(Answer{Ticket: w.Ticket, CorrelationIDs: ids})
 	if x := c.opportunities[d]; x != nil {
 		c.hold(x)
 	}

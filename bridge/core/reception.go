@@ -30,34 +30,9 @@ type reception struct {
 	joins       *session.Device // whose join-request it is; nil: it is data
 	again       bool            // it was sent before
 	heard       hearing.Frame
-	opportunity *opportunity   // to answer it; nil: there is none, or more paths are of no use to it
-	gathering   *gathering     // nil: it is published, or is not to be
-	deadline    radio.HostTime // for gateways that have not reported yet
-}
-
-// gathering is what a frame is published with.
-type gathering struct {
-	data     frame.Data // parts of the PHYPayload of the first copy
-	ids      []string   // correlation ids
-	copies   []radio.Uplink
-	expected []radio.EUI64 // gateways that have not reported yet
-
-	one [1]radio.Uplink // room for copies
-}
-
-// newGathering returns an empty gathering. It uses that of an earlier frame again,
-// if there is one: every frame needs a gathering, and nearly always for one step.
-func (c *Core) newGathering() *gathering {
-	if c.spare == nil {
-		c.spare = new(gathering)
-	}
-	return c.spare
-}
-
-// release gives a gathering back, for the next frame.
-func (c *Core) release(p *gathering) {
-	*p = gathering{}
-	c.spare = p
+	opportunity *opportunity       // to answer it; nil: there is none, or more paths are of no use to it
+	gathering   *hearing.Gathering // nil: it is published, or is not to be
+	deadline    radio.HostTime     // for gateways that have not reported yet
 }
 
 // receptionOf returns the reception of a frame that is remembered, or nil. If the
@@ -129,13 +104,7 @@ func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if r.match.Device != nil {
 		r.match.Device.History.HeardBy(up)
 	}
-	p := r.gathering
-	if p == nil {
-		return
-	}
-	p.copies = append(p.copies, *up)
-	p.expected = slices.DeleteFunc(p.expected, func(e radio.EUI64) bool { return e == up.Gateway })
-	if len(p.expected) == 0 {
+	if p := r.gathering; p != nil && p.Add(up) {
 		c.publish(r)
 	}
 }
@@ -154,8 +123,7 @@ func (c *Core) heardLouder(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 		r.match.Device.History.HeardBy(up)
 	}
 	if p := r.gathering; p != nil {
-		of := session.SourceOf(up)
-		p.copies[slices.IndexFunc(p.copies, func(c radio.Uplink) bool { return session.SourceOf(&c) == of })] = *up
+		p.Replace(up)
 	}
 }
 
@@ -212,6 +180,7 @@ var errTooLate = fmt.Errorf("the last frame once more, later than its device sen
 // nothing, and is not published again.
 func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up *radio.Uplink) {
 	c.stats.Repeated++
+	m.Device.History.Repeated()
 	c.report(event.Event{Kind: event.UplinkRepeated, Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
 	c.overtaken(m.Device)
 	r := c.remember(string(up.PHYPayload), up, mac.RX1Delay(m.Device, m.Session))

@@ -1,6 +1,9 @@
 package core
 
-import "lorawand/bridge/event"
+import (
+	"lorawand/bridge/event"
+	"lorawand/radio"
+)
 
 // report reports an event.
 func (c *Core) report(e event.Event) {
@@ -25,4 +28,12 @@ func (c *Core) newDecision(x *opportunity) *event.Decision {
 		Device: x.device.ID, Uplink: x.Start, UplinkAt: c.now.at(x.Start), FCntUp: x.uplink.fCnt,
 		Join: x.join != nil, Always: x.always, Chosen: -1, Blocked: x.Blocked,
 	}
+}
+
+// correlationID returns a new correlation id.
+func (c *Core) correlationID(kind string) string { return c.names.CorrelationID(kind, c.now.Wall.Time) }
+
+// uplinkIDs returns the correlation ids of a frame.
+func (c *Core) uplinkIDs(up *radio.Uplink) []string {
+	return c.names.Uplink(c.gateway(up.Gateway).Connection, c.now.Wall.Time)
 }

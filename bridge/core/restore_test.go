@@ -109,7 +109,8 @@ func (w *watched) many(name string, n int) {
 	w.commit(Commit{Records: []store.Record{state.CountersRecord(d, s.Marks())}})
 }
 
-// damage makes a part of the commits of a folder unreadable: from 0 to 1.
+// damage makes a part of the commits of a folder unreadable: from 0 to 1, and more where that is
+// a gap in front of a page.
 func damage(t *testing.T, dir string, from, to float64) {
 	t.Helper()
 	names, err := filepath.Glob(dir + "/journal-*")
@@ -120,7 +121,9 @@ func damage(t *testing.T, dir string, from, to float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := int(from * float64(len(b))); i < int(to*float64(len(b))); i++ {
+	hit := false
+	for i := int(from * float64(len(b))); i < int(to*float64(len(b))) || !hit && i < len(b); i++ {
+		hit = hit || b[i] != 0
 		b[i] ^= 0xff
 	}
 	if err := os.WriteFile(names[0], b, 0o600); err != nil {

@@ -56,7 +56,8 @@ type stand struct {
 	slow   bool  // the store does not answer before stored is called
 	fails  error // what the store answers
 	queued []Commit
-	trace  func(Effect) // nil: none
+	trace  func(Effect)        // nil: none
+	sky    func(*radio.Uplink) // gives frames GPS time; nil: there is none
 }
 
 // reason is the text of an error; "": none.
@@ -350,6 +351,9 @@ func (s *stand) hear(g radio.EUI64, phy []byte, change ...func(*radio.Uplink)) {
 			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: s.now.Host, Ended: s.now.Host,
 		Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850, Token: radio.UplinkToken{Gateway: g, Time: at}}},
+	}
+	if s.sky != nil {
+		s.sky(&up)
 	}
 	for _, f := range change {
 		f(&up)

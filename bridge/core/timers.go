@@ -1,6 +1,9 @@
 package core
 
 import (
+	"math"
+	"time"
+
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -26,6 +29,12 @@ const (
 	toOffer                       // look whether a device that items wait for listens
 	toHandForeign                 // a downlink of another network
 )
+
+const endOfHostTime = radio.HostTime(math.MaxInt64)
+
+// forgetting is how much later than it may a frame is forgotten at most, so that nothing has to
+// wake for it where other things are to be done.
+const forgetting = time.Second
 
 // settle does what the time has come for, and arms the timer for what is next.
 func (c *Core) settle() {
@@ -76,6 +85,8 @@ func (c *Core) carryOut(at radio.HostTime, d duty) {
 	t := c.attempts[d.attempt]
 	switch {
 	case t == nil: // it is over
+	case d.kind == toHandOver && t.last().slot.HostStart <= c.now.Host: // this process was stopped meanwhile
+		c.refused(t, radio.TxNoPath, "its time was over before it could be handed over")
 	case d.kind == toHandOver:
 		c.handOver(t)
 	case t.opportunity.always && t.last().slot.Gateway.Answers:
@@ -87,25 +98,23 @@ func (c *Core) carryOut(at radio.HostTime, d duty) {
 
 // nextTime returns when there is something to do again, or 0.
 func (c *Core) nextTime() radio.HostTime {
-	next, ok := c.agenda.Next()
-	sooner := func(at radio.HostTime) {
-		if !ok || at < next {
-			next, ok = at, true
-		}
+	next := endOfHostTime
+	if at, ok := c.agenda.Next(); ok {
+		next = at
 	}
 	if at := c.airtime.Next(); at != 0 {
-		sooner(at)
+		next = min(next, at)
 	}
 	if c.provisions.Waits() {
-		sooner(c.now.Host)
+		next = c.now.Host
 	}
 	if len(c.waiting) > 0 {
-		sooner(c.waiting[0].deadline)
+		next = min(next, c.waiting[0].deadline)
 	}
 	if len(c.remembered) > 0 {
-		sooner(c.remembered[0].heard.Expires())
+		next = min(next, c.remembered[0].heard.Expires().Add(forgetting))
 	}
-	if !ok {
+	if next == endOfHostTime {
 		return 0
 	}
 	return max(next, c.now.Host, 1)

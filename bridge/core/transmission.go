@@ -38,6 +38,7 @@ type transmission struct {
 	attempts []attempt  // the last one is at hand
 	one      [1]attempt // room for attempts: nearly always there is one
 	lowered  int        // attempts that asked for a lower power
+	unleased bool       // the last attempt was refused because of the lease
 
 	until radio.HostTime // to a device that listens at all times: until when silent gateways are tried again
 }
@@ -54,6 +55,13 @@ const (
 
 // hasItem reports whether there is an item that waits for the result.
 func (t *transmission) hasItem() bool { return t.item != nil }
+
+// superseded reports whether a frame with a later counter was made meanwhile: where the device has got
+// that one, it takes this one for a replay. Groups of gateways send one frame, each in its own time.
+func (t *transmission) superseded() bool {
+	x := t.opportunity
+	return x.ready == nil && x.first == nil && x.session.Superseded(x.device.Version, t.down.Item != nil, t.fCnt)
+}
 
 // last returns the attempt at hand.
 func (t *transmission) last() *attempt { return &t.attempts[len(t.attempts)-1] }
@@ -84,6 +92,7 @@ func (c *Core) send(x *opportunity, o *payloadOption, w, i int) bool {
 	}
 	x.record.Choose(event.Content(&o.down, x.join != nil), len(t.phy), t.fCnt)
 	c.close(x, used)
+	x.device.History.Answered()
 	c.inFlight[x.device] = append(c.inFlight[x.device], t)
 	c.plan(t, w, i)
 	return true
@@ -151,12 +160,10 @@ func (c *Core) sent(t *transmission) {
 	if x.join != nil {
 		c.joined(t)
 	}
-	if it != nil {
-		c.nextGroup(x, it, t)
-	}
 	if it == nil {
 		return
 	}
+	c.nextGroup(x, it, t)
 	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
 	c.publishDownlink(v3.DownSent, t.message(ids, it))
 	switch {
@@ -165,11 +172,11 @@ func (c *Core) sent(t *transmission) {
 		x.device.Queue.Await(it, t.fCnt)
 		// Without a record the store has the item as one to be sent.
 		if records, err := state.ItemRecords(x.device, it); err == nil {
-			c.do(Commit{Records: records})
+			c.do(Commit{Records: records, Told: true})
 		}
 		c.awaitAck(x.device, max(c.now.Host, end))
 	default:
-		c.do(Commit{Records: state.DeleteItems(x.device, it)})
+		c.do(Commit{Records: state.DeleteItems(x.device, it), Told: true})
 	}
 }
 
@@ -198,7 +205,7 @@ func (c *Core) failed(t *transmission) {
 	}
 	err := v3.TransmissionFailed(result)
 	switch {
-	case silent && x.always:
+	case silent && x.always && !c.foreign.Unleased && !t.unleased:
 		err = v3.InvalidFixedPaths()
 	case silent:
 		x.device.Queue.PutBack(it)
@@ -208,7 +215,7 @@ func (c *Core) failed(t *transmission) {
 	m := t.message(ids, it)
 	m.Transmission, m.Err = true, c.names.Error(err)
 	c.publishDownlink(v3.DownFailed, m)
-	c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	c.do(Commit{Records: state.DeleteItems(x.device, it), Told: true})
 	c.nextGroup(x, it, t)
 }
 

@@ -7,6 +7,7 @@ import (
 	"lorawand/bridge/event"
 	"lorawand/bridge/foreign"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/hearing"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/radio"
@@ -35,6 +36,9 @@ func (c *Core) heard(up radio.Uplink) {
 	}
 	if c.opts.Forwards {
 		c.do(Forward{up, foreign.IsOwn(c.opts.Devices, up.PHYPayload)})
+		if c.opts.Relays {
+			return
+		}
 	}
 	m, err := frame.TypeOf(up.PHYPayload)
 	switch {
@@ -55,8 +59,8 @@ func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
 		c.heardAgain(g, r, up)
 		return
 	}
-	p := c.newGathering()
-	d := &p.data
+	p := c.gatherings.Get()
+	d := &p.Data
 	if err := d.Parse(up.PHYPayload); err != nil {
 		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
 		return
@@ -88,13 +92,13 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 }
 
 // accepted takes the first copy of a new frame.
-func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *radio.Uplink) {
-	m.Accept(&p.data)
+func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *hearing.Gathering, up *radio.Uplink) {
+	m.Accept(&p.Data)
 	dev := m.Device
 	c.overtaken(dev)
-	p.ids = c.uplinkIDs(up)
+	p.IDs = c.uplinkIDs(up)
 	if m.Session != dev.Session {
-		c.takeUp(dev, m.Session, p.ids)
+		c.takeUp(dev, m.Session, p.IDs)
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
@@ -103,14 +107,15 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		mac.Forget(m.Session)
 		c.report(event.Event{Kind: event.CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
-	c.settleConfirmed(dev, m.Session, p.data.ACK, p.ids)
+	c.settleConfirmed(dev, m.Session, p.Data.ACK, p.IDs)
 	r := c.remember(string(up.PHYPayload), up, mac.RX1Delay(dev, m.Session))
 	r.match = *m
-	c.openWindows(r, &p.data, p.ids, up)
-	r.gathering, c.spare = p, nil
-	p.copies = append(p.one[:0], *up)
+	c.openWindows(r, &p.Data, p.IDs, up)
+	r.gathering = p
+	c.gatherings.Take()
+	p.Begin(up)
 	r.deadline = c.now.Host.Add(c.opts.Deduplication)
-	if p.expected = c.opts.Gateways.Others(up.Gateway, h.Likely); len(p.expected) == 0 {
+	if p.Expected = c.opts.Gateways.Others(up.Gateway, h.Likely); len(p.Expected) == 0 {
 		c.publish(r)
 	} else {
 		c.waiting = append(c.waiting, r)

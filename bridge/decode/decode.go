@@ -320,7 +320,7 @@ func (j *job) moved(to session.Location) bool { return j.locations[fromPayload] 
 // out as it is.
 func (d *Decoder) Drain(patience time.Duration) {
 	const step = 5 * time.Millisecond
-	for end := time.Now().Add(patience); d.pending() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(patience); d.Waiting() > 0 && time.Now().Before(end); {
 		time.Sleep(step)
 	}
 	d.mu.Lock()
@@ -330,8 +330,8 @@ func (d *Decoder) Drain(patience time.Duration) {
 	}
 }
 
-// pending returns how many messages wait.
-func (d *Decoder) pending() int {
+// Waiting returns how many messages wait.
+func (d *Decoder) Waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.waiting

@@ -313,8 +313,8 @@ func TestTooManyWait(t *testing.T) {
 			busy++
 		}
 	}
-	if len(s.out) != n || busy < maxLine || s.pending() != 0 || len(s.lines) != 0 {
-		t.Errorf("%d messages, %d of them refused; %d wait", len(s.out), busy, s.pending())
+	if len(s.out) != n || busy < maxLine || s.Waiting() != 0 || len(s.lines) != 0 {
+		t.Errorf("%d messages, %d of them refused; %d wait", len(s.out), busy, s.Waiting())
 	}
 }
 
@@ -325,12 +325,12 @@ func TestTooManyWaitOfAll(t *testing.T) {
 	for i := range n {
 		s.up(s.device(fmt.Sprintf("dev%03d", i), javaScript(`function decodeUplink(i) { for (;;); }`)), 1, 1)
 	}
-	if got := s.pending(); got > maxWaiting {
+	if got := s.Waiting(); got > maxWaiting {
 		t.Errorf("%d wait", got)
 	}
 	s.Drain(0)
-	if len(s.wait(n)) != n || s.pending() != 0 {
-		t.Errorf("%d messages, %d wait", len(s.out), s.pending())
+	if len(s.wait(n)) != n || s.Waiting() != 0 {
+		t.Errorf("%d messages, %d wait", len(s.out), s.Waiting())
 	}
 }
 

@@ -186,6 +186,8 @@ func (o *Option) against() string {
 		return text
 	case schedule.NoCounter:
 		return "no frame counter is reserved, the store cannot be written"
+	case schedule.NoLease:
+		return "this machine has no lease, another one may have taken its place"
 	}
 	return v.Reason.String()
 }

@@ -42,6 +42,7 @@ const (
 	BeaconRefused       Kind = "gateway does not send its beacon"
 	ServerAnswers       Kind = "other network server answers"
 	ServerSilent        Kind = "other network server does not answer"
+	ChannelsKept        Kind = "other network server wants other channels"
 	ForeignSent         Kind = "downlink of another network sent"
 	ForeignRefused      Kind = "downlink of another network not sent"
 	WindowsUnknown      Kind = "uplink cannot be answered"
@@ -82,6 +83,7 @@ const (
 	DropBudget
 	DropTestPort
 	DropReusedFCnt // another frame has used this counter already
+	DropInboxFull  // more came than the core could take
 	numDropReasons
 )
 
@@ -89,7 +91,7 @@ var dropNames = [...]string{
 	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRekey: "rekey",
 	DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
-	DropReusedFCnt: "reused_f_cnt",
+	DropReusedFCnt: "reused_f_cnt", DropInboxFull: "inbox_full",
 }
 
 var dropErrors = map[error]DropReason{
@@ -159,8 +161,8 @@ type Client struct {
 // time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case MACRefused, ForeignRefused, ServerAnswers, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels,
-		JoinRefused:
+	case MACRefused, ForeignRefused, ServerAnswers, ChannelsKept, GatewayConnected, CounterRestarted, JoinAccepted,
+		JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
 		BeaconRefused, ServerSilent, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:

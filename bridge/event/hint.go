@@ -30,11 +30,13 @@ func HintRefusedGateway(eui radio.EUI64) string {
 var droppedHints = map[string]string{
 	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
 		"another address is taken when the old one has sent no PULL_DATA for 30 s",
+	"not_admitted": "if it is yours, pair it again: lorawand gateway pair, and there the command that it prints",
 	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
 	"not_allowed":  "if it is yours, add its network to [udp] allow",
 	"path_moved": "if you have not moved the gateway, somebody pretends to be it and takes its downlinks: " +
 		"name its network in [udp] allow, or let nobody else reach the port",
-	"too_many": "a larger net.core.rmem_max lets more wait",
+	"too_many":   "a larger net.core.rmem_max lets more wait",
+	"inbox_full": "more comes than this host can take: look who sends that, or share the gateways out among several hosts",
 	"wrong_counter": "tmst must be the concentrator's counter in microseconds, as in Semtech's protocol: " +
 		"the forwarder needs another setting, or another version",
 }

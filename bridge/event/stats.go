@@ -39,3 +39,9 @@ type Stats struct {
 	InFlight  int                                      // downlinks that are planned or with a gateway
 	Unstored  int                                      // joins, pushes and changes that wait for the store
 }
+
+// CountRefusal counts a join that is not answered.
+func (s *Stats) CountRefusal(why JoinRefusal) {
+	s.JoinsRefused++
+	s.Refusals[why]++
+}

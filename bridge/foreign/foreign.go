@@ -42,6 +42,7 @@ type Request struct {
 	Ticket   uint64 // returned in each Result
 	Network  string // who asks, for people
 	Downlink radio.Downlink
+	EIRP     bool // Power of the Downlink is the EIRP, with the gain of the antenna in it
 }
 
 // Result is what has become of a Request. A Request that is planned has two: the first says
@@ -74,9 +75,18 @@ const (
 	forgetAfter = 30 * time.Second
 )
 
+// Frame is what is handed to the driver of a gateway.
+type Frame struct {
+	Downlink radio.Downlink
+	Ends     radio.HostTime // when it has been sent
+}
+
 // Sender plans the downlinks of other networks. The zero value is ready. It belongs to one
 // goroutine.
 type Sender struct {
+	Late     bool // downlinks are handed over as late as can be, also to gateways that have a queue
+	Unleased bool // this machine may not send: another one may have taken its place
+
 	last    uint64
 	planned map[uint64]*downlink
 }
@@ -107,6 +117,10 @@ func (s *Sender) Plan(plan *schedule.Scheduler, g *gateway.Gateway, now radio.Ho
 	if g != nil {
 		p.Gateway, p.Result.Gateway = g, g.ID
 	}
+	if s.Unleased {
+		p.Result.Answer, p.Result.Reason = radio.TxNoPath, schedule.NoLease.String()
+		return p, false
+	}
 	if p.Result.Answer, p.Result.Reason = d.plan(plan, g, now); d.slot == nil {
 		return p, false
 	}
@@ -119,7 +133,7 @@ func (s *Sender) Plan(plan *schedule.Scheduler, g *gateway.Gateway, now radio.Ho
 	e := &d.slot.Emission
 	p.ID, p.End, p.Result = d.frame.ID, e.HostStart.Add(e.Airtime), d.result(radio.TxOK)
 	p.Result.Planned = true
-	if p.At = now; !g.Answers { // it may have no queue of its own
+	if p.At = now; !g.Answers || s.Late { // it may have no queue of its own
 		p.At = e.HostStart.Add(-g.Lead())
 	}
 	return p, true
@@ -160,6 +174,9 @@ func (d *downlink) plan(plan *schedule.Scheduler, g *gateway.Gateway, now radio.
 	}
 	d.slot = slot
 	f.Gateway, f.Time, f.Immediate = g.EUI, e.Start, false
+	if d.request.EIRP {
+		f.Power -= g.AntennaGain
+	}
 	if most := g.MaxPower(f.Frequency); f.Power > most {
 		f.Power, d.lowered = most, true
 	}
@@ -207,14 +224,14 @@ func wordFor(r schedule.Reason, e *schedule.Emission) radio.TxResult {
 
 // HandOver returns the frame of a downlink for its gateway. ok is false if it is over, or if the
 // counter of its gateway has begun anew meanwhile: its time is one of the old counter.
-func (s *Sender) HandOver(id uint64) (d radio.Downlink, ok bool) {
+func (s *Sender) HandOver(id uint64) (f Frame, ok bool) {
 	p := s.planned[id]
 	if p == nil {
-		return d, false
+		return f, false
 	}
 	e, g := &p.slot.Emission, p.slot.Gateway
 	ok = g.HasClock && g.Clock.CounterAt(e.HostStart).Sub(e.Start).Abs() < sameCounter
-	return p.frame, ok
+	return Frame{p.frame, e.HostStart.Add(e.Airtime)}, ok
 }
 
 // Acked takes the answer of a gateway. What was not sent has not used its airtime. ok is false if

@@ -209,7 +209,8 @@ func TestWords(t *testing.T) {
 // checkFrame checks the frame for the gateway: it has a whole time of the counter.
 func (r *rig) checkFrame(p Plan, ask Request) {
 	r.Helper()
-	d, ok := r.HandOver(p.ID)
+	f, ok := r.HandOver(p.ID)
+	d := f.Downlink
 	if !ok || d.ID != p.ID || d.Gateway != r.g.EUI || d.Immediate || p.At != now {
 		r.Fatalf("it is handed over %v ahead as %+v, %v", p.At.Sub(now), d, ok)
 	}
@@ -251,18 +252,24 @@ func TestPower(t *testing.T) {
 		f           radio.Frequency
 		want        radio.Decibel
 		lowered     bool
+		eirp        bool
 	}{
-		{"as it may", 0, 1400, 868_100_000, 1400, false},
-		{"less", 0, 300, 868_100_000, 300, false},
-		{"more", 0, 2000, 868_100_000, 1400, true},
-		{"an antenna that the network does not know of", 300, 1400, 868_100_000, 1100, true},
-		{"more is allowed there", 0, 2700, 869_525_000, 2700, false},
+		{"as it may", 0, 1400, 868_100_000, 1400, false, false},
+		{"less", 0, 300, 868_100_000, 300, false, false},
+		{"more", 0, 2000, 868_100_000, 1400, true, false},
+		{"an antenna that the network does not know of", 300, 1400, 868_100_000, 1100, true, false},
+		{"less, radiated", 300, 1000, 868_100_000, 700, false, true},
+		{"more, radiated", 300, 1600, 868_100_000, 1100, true, true},
+		{"more is allowed there", 0, 2700, 869_525_000, 2700, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, "EU_863_870_TTN")
 			r.g.AntennaGain = tt.gain
-			p, ok := r.Plan(r.plan, r.g, now, rx1(time.Second, on(tt.f), func(d *radio.Downlink) { d.Power = tt.asked }))
-			d, handed := r.HandOver(p.ID)
+			ask := rx1(time.Second, on(tt.f), func(d *radio.Downlink) { d.Power = tt.asked })
+			ask.EIRP = tt.eirp
+			p, ok := r.Plan(r.plan, r.g, now, ask)
+			f, handed := r.HandOver(p.ID)
+			d := f.Downlink
 			if !ok || !handed || d.Power != tt.want || p.Result.Lowered != tt.lowered || p.Result.Power != tt.want {
 				t.Errorf("%v, %v, %+v; want %v", ok, d.Power, p.Result, tt.want)
 			}

@@ -4,59 +4,87 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"lorawand/bridge/jsontext"
 )
 
-// field is a member of the normalized payload: a number within limits, a time,
-// or an object of further fields.
+// field is a member of the normalized payload: a number within limits, a time, yes
+// or no, one of some texts, or an object of further fields.
 //
-// Source: lib/payload.json of TheThingsNetwork/lorawan-devices.
+// Source: lib/payload.json of TheThingsNetwork/lorawan-devices, of 2026: makers'
+// scripts give what it has more than in 2023, where The Things Stack 3.32.1 stays.
 type field struct {
 	name     string
-	min, max *float64
-	below    bool // max itself is not allowed
+	min, max float64 // of a number; no max: 0
+	below    bool    // max itself is not allowed
 	isTime   bool
+	isBool   bool
+	texts    []string // nothing else is allowed
 	fields   []field
 }
 
-func limit(v float64) *float64 { return &v }
-
-// Kinds of numbers of the schema.
-func number(name string, min, max *float64) field { return field{name: name, min: min, max: max} }
-func celsius(name string) field                   { return number(name, limit(-273.15), nil) }
-func percent(name string) field                   { return number(name, limit(0), limit(100)) }
-func ppm(name string) field                       { return number(name, limit(0), limit(1e6)) }
-func positive(name string) field                  { return number(name, limit(0), nil) }
+const (
+	coldest = -273.15 // °C
+	million = 1e6     // ppm
+)
 
 // measurement is the schema of one element of normalized_payload.
 var measurement = []field{
 	{name: "time", isTime: true},
+	{name: "battery"}, // V
 	{name: "soil", fields: []field{
-		positive("depth"), // cm
-		percent("moisture"),
-		celsius("temperature"),
-		number("ec", limit(0), limit(621)), // dS/m
-		number("pH", limit(0), limit(14)),
-		ppm("n"), ppm("p"), ppm("k"),
+		{name: "depth"}, // cm
+		{name: "moisture", max: 100},
+		{name: "temperature", min: coldest},
+		{name: "ec", max: 621}, // dS/m
+		{name: "pH", max: 14},
+		{name: "n", max: million},
+		{name: "p", max: million},
+		{name: "k", max: million},
 	}},
 	{name: "air", fields: []field{
-		celsius("temperature"),
-		percent("relativeHumidity"),
-		number("pressure", limit(900), limit(1100)), // hPa
-		ppm("co2"),
-		positive("lightIntensity"), // lux
+		{name: "location", texts: []string{"indoor", "outdoor"}},
+		{name: "temperature", min: coldest},
+		{name: "relativeHumidity", max: 100},
+		{name: "pressure", min: 900, max: 1100}, // hPa
+		{name: "co2", max: million},
+		{name: "lightIntensity"}, // lux
 	}},
 	{name: "wind", fields: []field{
-		positive("speed"), // m/s
-		{name: "direction", min: limit(0), max: limit(360), below: true},
+		{name: "speed"}, // m/s
+		{name: "direction", max: 360, below: true},
+	}},
+	{name: "rain", fields: []field{
+		{name: "intensity"},  // mm/h
+		{name: "cumulative"}, // mm
+	}},
+	{name: "water", fields: []field{
+		{name: "leak", isBool: true},
+		{name: "temperature", fields: []field{
+			{name: "min", min: coldest},
+			{name: "max", min: coldest},
+			{name: "avg", min: coldest},
+			{name: "current", min: coldest},
+		}},
+	}},
+	{name: "metering", fields: []field{
+		{name: "water", fields: []field{{name: "total"}}}, // l
+	}},
+	{name: "action", fields: []field{
+		{name: "motion", fields: []field{{name: "detected", isBool: true}, {name: "count"}}},
+		{name: "contactState", texts: []string{"open", "closed"}},
+	}},
+	{name: "position", fields: []field{
+		{name: "latitude", min: -90, max: 90},
+		{name: "longitude", min: -180, max: 180},
 	}},
 }
 
-// normalize checks measurements against the schema. A number out of its range
-// is left out, with a warning; anything else that does not fit is an error for
-// all of them.
+// normalize checks measurements against the schema. A number out of its range or a
+// text that is not allowed is left out, with a warning; anything else that does not
+// fit is an error for all of them.
 func normalize(measurements []jsontext.Object) (valid [][]byte, warnings []string, err *Error) {
 	for i, m := range measurements {
 		good, bad, err := checkFields(measurement, m, "")
@@ -80,42 +108,63 @@ func checkFields(fields []field, src jsontext.Object, prefix string) (good jsont
 		return nil, nil, e
 	}
 	good = jsontext.Object{}
-	for _, f := range fields {
+	for i := range fields {
+		f := &fields[i]
 		v, there := src[f.name]
 		if !there {
 			continue
 		}
 		path := prefix + f.name
-		switch sub, isObject := v.(jsontext.Object); {
-		case f.fields != nil && isObject:
-			g, b, err := checkFields(f.fields, sub, path+".")
-			if err != nil {
+		if f.fields == nil {
+			wrong, err := f.check(v, path)
+			switch {
+			case err != nil:
 				return nil, nil, err
-			}
-			bad = append(bad, b...)
-			if len(g) > 0 {
-				good[f.name] = g
-			}
-		case f.fields != nil:
-			return nil, nil, fieldType(path)
-		case f.isTime:
-			if err := checkTime(v, path); err != nil {
-				return nil, nil, err
-			}
-			good[f.name] = v
-		default:
-			n, isNumber := v.(float64)
-			if !isNumber {
-				return nil, nil, fieldType(path)
-			}
-			if wrong := f.outside(n, path); wrong != "" {
+			case wrong != "":
 				bad = append(bad, wrong)
-			} else {
-				good[f.name] = n
+			default:
+				good[f.name] = v
 			}
+			continue
+		}
+		sub, isObject := v.(jsontext.Object)
+		if !isObject {
+			return nil, nil, fieldType(path)
+		}
+		g, b, err := checkFields(f.fields, sub, path+".")
+		if err != nil {
+			return nil, nil, err
+		}
+		bad = append(bad, b...)
+		if len(g) > 0 {
+			good[f.name] = g
 		}
 	}
 	return good, bad, nil
+}
+
+// check says why a value is to be left out; a value of another type is an error.
+func (f *field) check(v any, path string) (wrong string, err *Error) {
+	ok := false
+	switch v := v.(type) {
+	case bool:
+		ok = f.isBool
+	case string:
+		if f.isTime {
+			return "", checkTime(v, path)
+		}
+		if ok = f.texts != nil; ok && !slices.Contains(f.texts, v) {
+			wrong = "`" + path + "` should be one of `" + strings.Join(f.texts, "`, `") + "`"
+		}
+	case float64:
+		if ok = !f.isBool && !f.isTime && f.texts == nil; ok {
+			wrong = f.outside(v, path)
+		}
+	}
+	if !ok {
+		return "", fieldType(path)
+	}
+	return wrong, nil
 }
 
 // checkNames refuses members that the schema does not have. Of several, it
@@ -133,11 +182,7 @@ func checkNames(fields []field, src jsontext.Object, prefix string) *Error {
 	return unknownField(prefix + slices.Min(unknown))
 }
 
-func checkTime(v any, path string) *Error {
-	s, isText := v.(string)
-	if !isText {
-		return fieldType(path)
-	}
+func checkTime(s, path string) *Error {
 	if _, err := time.Parse(time.RFC3339Nano, s); err != nil {
 		return fieldType(path)
 	}
@@ -145,15 +190,15 @@ func checkTime(v any, path string) *Error {
 }
 
 // outside says which limit a number passes.
-func (f field) outside(v float64, path string) string {
+func (f *field) outside(v float64, path string) string {
 	name := "`" + path + "` should be "
 	switch {
-	case f.min != nil && v < *f.min:
-		return name + "equal or greater than `" + short(*f.min) + "`"
-	case f.max != nil && f.below && v >= *f.max:
-		return name + "less than `" + short(*f.max) + "`"
-	case f.max != nil && !f.below && v > *f.max:
-		return name + "equal or less than `" + short(*f.max) + "`"
+	case v < f.min:
+		return name + "equal or greater than `" + short(f.min) + "`"
+	case f.below && v >= f.max:
+		return name + "less than `" + short(f.max) + "`"
+	case f.max != 0 && v > f.max:
+		return name + "equal or less than `" + short(f.max) + "`"
 	default:
 		return ""
 	}

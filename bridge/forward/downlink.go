@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"lorawand/bridge/foreign"
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 	"lorawand/radio/gwmp"
 )
@@ -11,10 +12,10 @@ import (
 // ask takes a PULL_RESP: a frame that the server wants sent. One that no gateway could send gets no
 // answer, as from Semtech's forwarder.
 func (s *socket) ask(p gwmp.Packet) {
-	s.count(func(c *Counts) { c.Downlinks++ })
+	s.Count(func(c *links.Counts) { c.Downlinks++ })
 	d, err := gwmp.ParseRelayedTx(p.Body)
 	if err != nil {
-		s.count(func(c *Counts) { c.Malformed++ })
+		s.Count(func(c *links.Counts) { c.Malformed++ })
 		return
 	}
 	if s.asked[p.Token] != nil {
@@ -26,9 +27,9 @@ func (s *socket) ask(p gwmp.Packet) {
 		return
 	}
 	s.asked[p.Token] = a
-	d.Gateway = s.eui
+	d.Gateway = s.EUI
 	replies := s.replies
-	s.opts.Ask(foreign.Request{Network: s.server, Downlink: d}, func(r foreign.Result) {
+	s.opts.Ask(foreign.Request{Network: s.server.Address, Downlink: d}, func(r foreign.Result) {
 		select {
 		case replies <- reply{a, r}:
 		default: // the socket of the downlink is closed, and so are those of many after it
@@ -38,6 +39,9 @@ func (s *socket) ask(p gwmp.Packet) {
 
 // spend reports whether one more PULL_RESP may reach the core.
 func (s *socket) spend() bool {
+	if s.server.Trusted {
+		return true
+	}
 	now := time.Now()
 	s.tokens = min(maxBurst, s.tokens+now.Sub(s.tokensAt).Seconds()*perSecond)
 	s.tokensAt = now
@@ -68,9 +72,9 @@ func (s *socket) reply(r reply) {
 func (s *socket) finish(a *asked, r foreign.Result) {
 	switch r.Answer {
 	case radio.TxOK, radio.TxNoAck: // a missing answer is not a refusal
-		s.count(func(c *Counts) { c.Transmitted++ })
+		s.Count(func(c *links.Counts) { c.Transmitted++ })
 	default:
-		s.count(func(c *Counts) { c.Refused++ })
+		s.Count(func(c *links.Counts) { c.Refused++ })
 	}
 	if !a.done && r.Answer != radio.TxNoAck {
 		s.acknowledge(a, r)

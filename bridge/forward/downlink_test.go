@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lorawand/bridge/foreign"
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 	"lorawand/radio/gwmp"
 )
@@ -22,7 +23,7 @@ var acknowledged = []struct {
 	first      []result
 	soon, late []string
 	then       result
-	counts     Counts
+	counts     links.Counts
 }{
 	{
 		"refused by the plan",
@@ -30,7 +31,7 @@ var acknowledged = []struct {
 		[]string{`b {"error":"COLLISION_PACKET"}`},
 		nil,
 		result{},
-		Counts{Downlinks: 1, Refused: 1},
+		links.Counts{Downlinks: 1, Refused: 1},
 	},
 	{
 		"refused by the gateway at once",
@@ -38,7 +39,7 @@ var acknowledged = []struct {
 		[]string{`b {"error":"TX_FREQ"}`},
 		nil,
 		result{},
-		Counts{Downlinks: 1, Refused: 1},
+		links.Counts{Downlinks: 1, Refused: 1},
 	},
 	{
 		"taken by the gateway at once",
@@ -46,16 +47,23 @@ var acknowledged = []struct {
 		[]string{`b {"error":"NONE"}`},
 		nil,
 		result{},
-		Counts{Downlinks: 1, Transmitted: 1},
+		links.Counts{Downlinks: 1, Transmitted: 1},
 	},
-	{"sent later", []result{planned}, nil, []string{`b {"error":"NONE"}`}, result{}, Counts{Downlinks: 1, Transmitted: 1}},
+	{
+		"sent later",
+		[]result{planned},
+		nil,
+		[]string{`b {"error":"NONE"}`},
+		result{},
+		links.Counts{Downlinks: 1, Transmitted: 1},
+	},
 	{
 		"sent with less power",
 		[]result{{Planned: true, Lowered: true, Power: 1150}},
 		nil,
 		[]string{`b {"error":"NONE","warn":"TX_POWER","value":11}`},
 		result{},
-		Counts{Downlinks: 1, Transmitted: 1},
+		links.Counts{Downlinks: 1, Transmitted: 1},
 	},
 	{
 		"refused too late",
@@ -63,14 +71,14 @@ var acknowledged = []struct {
 		nil,
 		[]string{`b {"error":"NONE"}`},
 		result{Answer: radio.TxChannelBusy},
-		Counts{Downlinks: 1, Refused: 1},
+		links.Counts{Downlinks: 1, Refused: 1},
 	},
 	{
 		"no answer of the gateway",
 		[]result{planned, {Answer: radio.TxNoAck}},
 		nil, nil,
 		result{},
-		Counts{Downlinks: 1, Transmitted: 1},
+		links.Counts{Downlinks: 1, Transmitted: 1},
 	},
 	{
 		"the channel is in use",
@@ -78,7 +86,7 @@ var acknowledged = []struct {
 		[]string{`b {"error":"COLLISION_PACKET"}`},
 		nil,
 		result{},
-		Counts{Downlinks: 1, Refused: 1},
+		links.Counts{Downlinks: 1, Refused: 1},
 	},
 	{
 		"the gateway is gone",
@@ -86,7 +94,7 @@ var acknowledged = []struct {
 		[]string{`b {"error":"TOO_LATE"}`},
 		nil,
 		result{},
-		Counts{Downlinks: 1, Refused: 1},
+		links.Counts{Downlinks: 1, Refused: 1},
 	},
 }
 

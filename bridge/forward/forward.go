@@ -13,18 +13,49 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 	"time"
 
 	"lorawand/bridge/foreign"
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 )
 
 // Server is another network server.
 type Server struct {
 	Address   string // host:port
-	Selection Selection
+	Selection foreign.Selection
+
+	// Dial opens a connection of a gateway; each Read of it returns one datagram, and each Write
+	// sends one. An io.EOF says that it is over. nil: a UDP socket.
+	Dial func(ctx context.Context, gateway radio.EUI64) (net.Conn, error)
+	// KeepAlive is the time between two PULL_DATA; default 10 s.
+	KeepAlive time.Duration
+	// Trusted says that the server is one of ours: any number of downlinks a second may come.
+	Trusted bool
+	// Watch is told how it goes with the frames of devices of ours; nil: nobody is.
+	Watch Watcher
 }
+
+// Watcher is told what becomes of frames that are for a server. Its methods must not block, nor
+// change the frames.
+type Watcher interface {
+	Handed(phy []byte)       // a frame of a device of ours is for the server
+	Sent(phy []byte)         // a frame, of this one or of another device, was written to it
+	Acknowledged(phy []byte) // the server has it: PUSH_ACK has come, of this one or of another's frame
+	Answered()               // the server has answered something
+}
+
+func dialUDP(ctx context.Context, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "udp", address)
+}
+
+// nobody is the Watcher of a server without one.
+type nobody struct{}
+
+func (nobody) Handed([]byte)       {}
+func (nobody) Sent([]byte)         {}
+func (nobody) Acknowledged([]byte) {}
+func (nobody) Answered()           {}
 
 // Options configures a Forwarder.
 type Options struct {
@@ -44,28 +75,8 @@ type Options struct {
 	dial func(ctx context.Context, address string) (net.Conn, error) // default: UDP
 }
 
-// maxLinks bounds the gateways that are forwarded to a server: each has a socket.
-const maxLinks = 64
-
-// Forwarder hands frames on. Its methods may be called by any goroutine, and return at once.
-type Forwarder struct {
-	opts    Options
-	servers []*server
-	wake    chan struct{} // there are links that were not begun
-
-	mu sync.Mutex
-}
-
-// server is a Server at work. The Forwarder's lock guards it.
-type server struct {
-	Server
-	links  map[radio.EUI64]*link
-	begin  []func() // links that were not begun
-	counts Counts   // of links that have ended
-}
-
-// New returns a Forwarder. Run does the work.
-func New(o Options) (*Forwarder, error) {
+// New returns the links to the servers. Their Run does the work.
+func New(o Options) (*links.Links, error) {
 	if o.Ask == nil {
 		return nil, errors.New("forward: nobody plans downlinks")
 	}
@@ -76,147 +87,23 @@ func New(o Options) (*Forwarder, error) {
 		o.Changed = func(string, radio.EUI64, error) {}
 	}
 	if o.dial == nil {
-		o.dial = func(ctx context.Context, address string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "udp", address)
-		}
+		o.dial = dialUDP
 	}
-	f := &Forwarder{opts: o, wake: make(chan struct{}, 1)}
+	var servers []links.Server
 	for _, s := range o.Servers {
-		f.servers = append(f.servers, &server{Server: s, links: map[radio.EUI64]*link{}})
-	}
-	return f, nil
-}
-
-// Run hands on until ctx ends, and waits for what it has started.
-func (f *Forwarder) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer f.stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.wake:
-			f.begin(&wg)
+		if s.Dial == nil {
+			s.Dial = func(ctx context.Context, _ radio.EUI64) (net.Conn, error) { return o.socket(ctx, s.Address) }
 		}
-	}
-}
-
-// begin starts the links that were not begun.
-func (f *Forwarder) begin(wg *sync.WaitGroup) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.servers {
-		for _, run := range s.begin {
-			wg.Go(run)
+		if s.KeepAlive == 0 {
+			s.KeepAlive = keepAlive
 		}
-		s.begin = nil
-	}
-}
-
-// stop ends all links.
-func (f *Forwarder) stop() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.servers {
-		for eui := range s.links {
-			s.end(eui)
+		if s.Watch == nil {
+			s.Watch = nobody{}
 		}
+		servers = append(servers, links.Server{
+			Address: s.Address, Selection: s.Selection,
+			Worker: func(l *links.Link) links.Worker { return newLink(&o, &s, l) },
+		})
 	}
-}
-
-// Uplink hands a frame to the servers that it is for: see bridge.Forwarder.
-func (f *Forwarder) Uplink(up radio.Uplink, own bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.servers {
-		if l := s.links[up.Gateway]; l != nil {
-			l.uplink(&up, s.Selection.Takes(up.PHYPayload, own))
-		}
-	}
-}
-
-// Gateway takes what has become of a gateway: see bridge.Forwarder.
-func (f *Forwarder) Gateway(eui radio.EUI64, connected bool, at *radio.Place) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.servers {
-		l := s.links[eui]
-		switch {
-		case !connected && l != nil:
-			s.end(eui)
-		case connected && l != nil:
-			l.renew()
-		case connected && len(s.links) < maxLinks:
-			ctx, cancel := context.WithCancel(context.Background())
-			l = newLink(&f.opts, s.Address, eui, at, cancel)
-			s.links[eui] = l
-			s.begin = append(s.begin, func() { l.run(ctx) })
-		}
-	}
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// end ends a link.
-func (s *server) end(eui radio.EUI64) {
-	l := s.links[eui]
-	l.cancel()
-	delete(s.links, eui)
-	s.counts.add(l.state().Counts)
-}
-
-// Counts are what has happened since the start.
-type Counts struct {
-	Heard        uint64 // frames
-	Forwarded    uint64 // of these, in PUSH_DATA
-	Acknowledged uint64 // of these, with PUSH_ACK
-	Lost         uint64 // of those that were selected: there was no way to the server
-	Downlinks    uint64 // PULL_RESP
-	Malformed    uint64 // datagrams of the server, among them PULL_RESP
-	Refused      uint64 // PULL_RESP
-	Transmitted  uint64
-}
-
-func (c *Counts) add(o Counts) {
-	c.Heard += o.Heard
-	c.Forwarded += o.Forwarded
-	c.Acknowledged += o.Acknowledged
-	c.Lost += o.Lost
-	c.Downlinks += o.Downlinks
-	c.Malformed += o.Malformed
-	c.Refused += o.Refused
-	c.Transmitted += o.Transmitted
-}
-
-// State is how it goes with a server.
-type State struct {
-	Address  string
-	Gateways int           // that are connected, and so are to be forwarded
-	Answered int           // of these, whose PULL_DATA the server answers
-	Silence  time.Duration // the longest of those that it does not answer
-	Fault    string        // the reason for that, as text
-	Counts
-}
-
-// States returns how it goes with each server.
-func (f *Forwarder) States() (out []State) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.servers {
-		sum := State{Address: s.Address, Gateways: len(s.links), Counts: s.counts}
-		for _, l := range s.links {
-			is := l.state()
-			sum.Counts.add(is.Counts)
-			if is.Answered > 0 {
-				sum.Answered++
-			} else if is.Silence >= sum.Silence {
-				sum.Silence, sum.Fault = is.Silence, is.Fault
-			}
-		}
-		out = append(out, sum)
-	}
-	return out
+	return links.New(servers, o.Changed), nil
 }

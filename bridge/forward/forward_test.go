@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lorawand/bridge/foreign"
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 	"lorawand/radio/gwmp"
 )
@@ -20,60 +21,14 @@ func prefix(t *testing.T, text string) (p radio.DevAddrPrefix) {
 	return p
 }
 
-// Which frames a server gets.
-func TestSelection(t *testing.T) {
-	var eui radio.EUIPrefix
-	if err := eui.UnmarshalText([]byte("70B3D57ED0000000/36")); err != nil {
-		t.Fatal(err)
-	}
-	addrs := []radio.DevAddrPrefix{prefix(t, "26000000/7"), prefix(t, "01020304")}
-	data := func(addr byte) []byte { return append([]byte{0x40, 4, 3, 2, addr}, make([]byte, 7)...) }
-	join := func(first byte) []byte {
-		phy := make([]byte, 23)
-		copy(phy[1:], []byte{1, 0, 0, 0xd0, 0x7e, 0xd5, 0xb3, first})
-		return phy
-	}
-	proprietary := []byte{0xe0, 1, 2}
-	for _, tt := range []struct {
-		name string
-		s    Selection
-		phy  []byte
-		own  bool
-		want bool
-	}{
-		{"another network's data", Selection{}, data(0x26), false, true},
-		{"our data", Selection{}, data(0x26), true, false},
-		{"another network's join-request", Selection{}, join(0x70), false, true},
-		{"our join-request", Selection{}, join(0x70), true, false},
-		{"no frame of LoRaWAN", Selection{}, proprietary, false, false},
-		{"all: our data", Selection{Own: true}, data(0x26), true, true},
-		{"all: no frame of LoRaWAN", Selection{Own: true}, proprietary, false, true},
-		{"in a block", Selection{DevAddrs: addrs}, data(0x27), false, true},
-		{"the address that is a block", Selection{DevAddrs: addrs}, data(0x01), false, true},
-		{"outside", Selection{DevAddrs: addrs}, data(0x28), false, false},
-		{"ours, in a block", Selection{DevAddrs: addrs}, data(0x26), true, false},
-		{"all, ours, in a block", Selection{Own: true, DevAddrs: addrs}, data(0x26), true, true},
-		{"all, ours, outside", Selection{Own: true, DevAddrs: addrs}, data(0x28), true, false},
-		{"all, in blocks: no frame of LoRaWAN", Selection{Own: true, DevAddrs: addrs}, proprietary, false, false},
-		{"DevAddrs only: a join-request", Selection{DevAddrs: addrs}, join(0x70), false, false},
-		{"its JoinEUI in a block", Selection{JoinEUIs: []radio.EUIPrefix{eui}}, join(0x70), false, true},
-		{"its JoinEUI outside", Selection{JoinEUIs: []radio.EUIPrefix{eui}}, join(0x71), false, false},
-		{"JoinEUIs only: data", Selection{JoinEUIs: []radio.EUIPrefix{eui}}, data(0x26), false, false},
-		{"both: data", Selection{DevAddrs: addrs, JoinEUIs: []radio.EUIPrefix{eui}}, data(0x26), false, true},
-		{"every JoinEUI", Selection{JoinEUIs: []radio.EUIPrefix{{}}}, join(0x71), false, true},
-		{"every DevAddr", Selection{DevAddrs: []radio.DevAddrPrefix{{}}}, data(0xff), false, true},
-	} {
-		if got := tt.s.Takes(tt.phy, tt.own); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
-		}
-	}
-}
-
 // Each server gets what is for it, of each gateway by a socket of its own, as a forwarder sends it.
 func TestFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, Server{Address: "one:1700"},
-			Server{Address: "two:1700", Selection: Selection{Own: true, DevAddrs: []radio.DevAddrPrefix{prefix(t, "26010201")}}})
+			Server{
+				Address:   "two:1700",
+				Selection: foreign.Selection{Own: true, DevAddrs: []radio.DevAddrPrefix{prefix(t, "26010201")}},
+			})
 		defer s.end()
 		s.hear(gwA, 1, false) // it is not connected yet
 		s.Gateway(gwA, true, nil)
@@ -98,7 +53,8 @@ func TestFrames(t *testing.T) {
 		if len(got[0]) != 2 || len(got[1]) != 2 {
 			t.Errorf("the servers get %d and %d frames, want 2 and 2", len(got[0]), len(got[1]))
 		}
-		for i, want := range []Counts{{Heard: 3, Forwarded: 2, Acknowledged: 2}, {Heard: 3, Forwarded: 2, Acknowledged: 2}} {
+		for i := range 2 {
+			want := links.Counts{Heard: 3, Forwarded: 2, Acknowledged: 2}
 			if st := s.state(i); st.Counts != want || st.Gateways != 1 || st.Answered != 1 {
 				t.Errorf("server %d: %+v", i, st)
 			}
@@ -242,7 +198,7 @@ func TestFlood(t *testing.T) {
 			s.Gateway(radio.EUI64{7: byte(n)}, true, nil)
 		}
 		synctest.Wait()
-		if st := s.state(0); st.Gateways != maxLinks || s.dialled != maxLinks {
+		if st := s.state(0); st.Gateways != links.Max || s.dialled != links.Max {
 			t.Fatalf("%d gateways, %d sockets", st.Gateways, s.dialled)
 		}
 		up := radio.Uplink{PHYPayload: append([]byte{0x40}, make([]byte, 11)...)}
@@ -251,8 +207,32 @@ func TestFlood(t *testing.T) {
 		}
 		synctest.Wait()
 		st := s.state(0)
-		if st.Heard != 10_000 || st.Forwarded+st.Lost != 10_000 || st.Forwarded < queueSize {
+		if st.Heard != 10_000 || st.Forwarded+st.Lost != 10_000 || st.Forwarded < links.QueueSize {
 			t.Errorf("%+v", st.Counts)
+		}
+	})
+}
+
+// When a server begins to answer a gateway, the others that wait for its name need not wait any longer.
+func TestOthersTryToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, Server{Address: "one:1700"})
+		defer s.end()
+		s.noName = true
+		s.Gateway(gwA, true, nil)
+		time.Sleep(30 * time.Second) // so their pauses of a minute end 30 s apart
+		s.Gateway(gwB, true, nil)
+		time.Sleep(10 * time.Minute)
+		s.mu.Lock()
+		s.noName = false
+		before := s.dialled
+		s.mu.Unlock()
+		for begin := time.Now(); s.state(0).Answered == 0 && time.Since(begin) < time.Hour; {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		if st := s.state(0); st.Answered != 2 || s.dialled != before+2 {
+			t.Errorf("%d dials: %+v", s.dialled-before, st)
 		}
 	})
 }

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"net"
 	"testing"
-
-	"lorawand/bridge/foreign"
-	"lorawand/radio"
 )
 
 // Frames that come back would go round for ever: the port at which this program takes them is no server.
@@ -19,12 +16,8 @@ func TestItself(t *testing.T) {
 	defer conn.Close()
 	port := uint16(conn.LocalAddr().(*net.UDPAddr).Port)
 	for listens, want := range map[uint16]error{port: errItself, port + 1: nil, 0: nil} {
-		f, err := New(Options{Listens: listens, Ask: func(foreign.Request, func(foreign.Result)) {}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := newLink(&f.opts, conn.LocalAddr().String(), radio.EUI64{1}, nil, func() {})
-		c, err := l.connect(context.Background())
+		o := Options{Listens: listens, dial: dialUDP}
+		c, err := o.socket(context.Background(), conn.LocalAddr().String())
 		if !errors.Is(err, want) {
 			t.Errorf("listening on %d: %v, want %v", listens, err, want)
 		}

@@ -5,21 +5,20 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 )
 
 const (
-	// queueSize bounds the frames that wait to be written. A socket takes each at once, so a queue
-	// only fills if this machine has too much to do.
-	queueSize = 32
 	// dialTimeout bounds the resolution of the server's name.
 	dialTimeout = 10 * time.Second
 	// firstWait and lastWait bound the pause before a name that is not resolved is tried again.
 	firstWait = 5 * time.Second
 	lastWait  = time.Minute
+	// lostWait is the pause after a connection that is over, unless the server was silent.
+	lostWait = time.Second
 )
 
 // link is one gateway on the way to one server. Its goroutine opens a socket and serves it
@@ -28,103 +27,23 @@ const (
 //	resolving --(the name is resolved)--> open --(three PULL_DATA were not answered)--> resolving
 //	    |                                  |
 //	    +--(not resolved: a pause)--+      +--(the gateway's counter begins anew)-----> resolving
-//	    ^                           |
-//	    +---------------------------+
+//	    ^                           |      |
+//	    +---------------------------+      +--(the connection is over: a pause)-------> resolving
 type link struct {
+	*links.Link
 	opts    *Options
-	server  string // its address
-	eui     radio.EUI64
-	place   *radio.Place // of the gateway; nil: not known
-	cancel  context.CancelFunc
-	uplinks chan radio.Uplink
+	server  *Server
 	replies chan reply
-	renewed chan struct{}
-
-	mu     sync.Mutex
-	counts Counts
-	open   bool      // there is a socket
-	answer bool      // the server answers
-	since  time.Time // when answer last changed
-	fault  error     // why it does not
 }
 
-func newLink(o *Options, server string, eui radio.EUI64, at *radio.Place, cancel context.CancelFunc) *link {
-	return &link{
-		opts: o, server: server, eui: eui, place: at, cancel: cancel, since: time.Now(),
-		uplinks: make(chan radio.Uplink, queueSize), replies: make(chan reply, 2*maxAsked),
-		renewed: make(chan struct{}, 1),
-	}
+func newLink(o *Options, server *Server, l *links.Link) *link {
+	return &link{Link: l, opts: o, server: server, replies: make(chan reply, 2*maxAsked)}
 }
 
-// uplink takes a frame of the gateway.
-func (l *link) uplink(up *radio.Uplink, selected bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.counts.Heard++
-	if !selected {
-		return
-	}
-	if l.open {
-		select {
-		case l.uplinks <- *up:
-			return
-		default:
-		}
-	}
-	l.counts.Lost++
-}
-
-// renew opens the socket anew.
-func (l *link) renew() {
-	select {
-	case l.renewed <- struct{}{}:
-	default:
-	}
-}
-
-func (l *link) count(f func(*Counts)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f(&l.counts)
-}
-
-// state returns how it goes, as that of a server with one gateway.
-func (l *link) state() State {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := State{Counts: l.counts}
-	if l.answer {
-		s.Answered = 1
-		return s
-	}
-	s.Silence = time.Since(l.since)
-	if l.fault != nil {
-		s.Fault = l.fault.Error()
-	}
-	return s
-}
-
-// answers notes that the server answers, or with a fault why it does not.
-func (l *link) answers(fault error) {
-	l.mu.Lock()
-	changed := l.answer != (fault == nil) || l.fault == nil && fault != nil
-	if l.answer != (fault == nil) {
-		l.answer, l.since = fault == nil, time.Now()
-	}
-	l.fault = fault
-	l.mu.Unlock()
-	if changed {
-		l.opts.Changed(l.server, l.eui, fault)
-	}
-}
-
-func (l *link) setOpen(open bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open = open
-	for len(l.uplinks) > 0 && !open { // they would be late
-		<-l.uplinks
-		l.counts.Lost++
+// Heard implements links.Worker.
+func (l *link) Heard(up *radio.Uplink, own, selected bool) {
+	if selected && own {
+		l.server.Watch.Handed(up.PHYPayload)
 	}
 }
 
@@ -134,43 +53,57 @@ var (
 	errItself  = errors.New("forward: this is the address at which lorawand itself takes packet forwarders")
 )
 
-// run serves sockets until ctx ends.
-func (l *link) run(ctx context.Context) {
+// Run serves sockets until ctx ends.
+func (l *link) Run(ctx context.Context) {
 	wait := firstWait
 	for ctx.Err() == nil {
-		conn, err := l.connect(ctx)
-		if err == nil {
+		opened, err := l.serve(ctx)
+		pause := time.Duration(0)
+		switch {
+		case err == nil || errors.Is(err, errRenewed):
+		case errors.Is(err, errSilent):
+			l.Answers(err)
+		case opened:
+			l.Answers(err)
+			pause = lostWait
+		case ctx.Err() == nil:
+			l.Answers(err)
+			pause, wait = wait, min(2*wait, lastWait)
+		}
+		if opened {
 			wait = firstWait
-			l.setOpen(true)
-			err = newSocket(l, conn).serve(ctx)
-			l.setOpen(false)
-			if !errors.Is(err, errSilent) {
-				continue
-			}
-			l.answers(err)
-			continue
 		}
-		if ctx.Err() != nil {
-			return
+		if pause > 0 {
+			l.Pause(ctx, pause)
 		}
-		l.answers(err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, lastWait)
 	}
+}
+
+// serve opens a socket and serves it.
+func (l *link) serve(ctx context.Context) (opened bool, err error) {
+	conn, err := l.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	l.SetOpen(true)
+	defer l.SetOpen(false)
+	return true, newSocket(l, conn).serve(ctx)
 }
 
 // connect opens a socket to the server, whose address may be another one each time.
 func (l *link) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := l.opts.dial(ctx, l.server)
+	return l.server.Dial(ctx, l.EUI)
+}
+
+// socket opens a UDP socket to a server.
+func (o *Options) socket(ctx context.Context, server string) (net.Conn, error) {
+	conn, err := o.dial(ctx, server)
 	if err != nil {
 		return nil, err
 	}
-	if l.opts.isItself(conn) {
+	if o.isItself(conn) {
 		_ = conn.Close()
 		return nil, errItself
 	}

@@ -2,6 +2,8 @@ package forward
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"lorawand/bridge/foreign"
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 	"lorawand/radio/gwmp"
 )
@@ -50,17 +53,23 @@ type socket struct {
 	conn       net.Conn
 	pullToken  uint16
 	unanswered int               // PULL_DATA
-	pushes     [16]uint16        // tokens of the last PUSH_DATA that have no answer yet; 0: none
+	pushes     [16]pushed        // the last PUSH_DATA that have no answer yet
 	next       int               // in pushes
 	asked      map[uint16]*asked // downlinks that have no last Result, by token
 	due        *time.Timer       // for the next TX_ACK
 	tokens     float64           // PULL_RESP that may reach the core now
 	tokensAt   time.Time
-	told       Counts // at the last status
+	told       links.Counts // at the last status
 
 	one  [1]radio.Uplink // room for what is written
 	body []byte
 	out  []byte
+}
+
+// pushed is a PUSH_DATA with a frame; the zero value is none.
+type pushed struct {
+	token uint16
+	phy   []byte
 }
 
 // asked is a downlink of the server.
@@ -81,7 +90,7 @@ type reply struct {
 func newSocket(l *link, conn net.Conn) *socket {
 	return &socket{
 		link: l, conn: conn, asked: map[uint16]*asked{}, tokens: maxBurst, tokensAt: time.Now(),
-		due: time.NewTimer(time.Hour), told: l.state().Counts,
+		due: time.NewTimer(time.Hour), told: l.State().Counts,
 	}
 }
 
@@ -89,13 +98,13 @@ func newSocket(l *link, conn net.Conn) *socket {
 // socket.
 func (s *socket) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	packets := make(chan gwmp.Packet)
+	packets, over := make(chan gwmp.Packet), make(chan error, 1)
 	var reading sync.WaitGroup
-	reading.Go(func() { s.read(ctx, packets) })
+	reading.Go(func() { over <- s.read(ctx, packets) })
 	defer reading.Wait()
 	defer s.conn.Close()
 	defer cancel()
-	pull, status := time.NewTicker(keepAlive), time.NewTicker(statusEvery)
+	pull, status := time.NewTicker(s.server.KeepAlive), time.NewTicker(statusEvery)
 	defer pull.Stop()
 	defer status.Stop()
 	defer s.due.Stop()
@@ -104,10 +113,12 @@ func (s *socket) serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.renewed:
+		case <-s.Renewed:
 			return errRenewed
-		case up := <-s.uplinks:
-			s.push(up)
+		case err := <-over:
+			return err
+		case f := <-s.Frames:
+			s.push(f.Uplink)
 		case p := <-packets:
 			s.packet(p)
 		case r := <-s.replies:
@@ -125,11 +136,14 @@ func (s *socket) serve(ctx context.Context) error {
 	}
 }
 
-// read reads the datagrams of the server.
-func (s *socket) read(ctx context.Context, packets chan<- gwmp.Packet) {
+// read reads the datagrams of the server until ctx ends, or until the connection is over.
+func (s *socket) read(ctx context.Context, packets chan<- gwmp.Packet) error {
 	buf := make([]byte, maxDatagram)
 	for ctx.Err() == nil {
 		n, err := s.conn.Read(buf)
+		if errors.Is(err, io.EOF) {
+			return err
+		}
 		if err != nil {
 			select {
 			case <-ctx.Done():
@@ -139,7 +153,7 @@ func (s *socket) read(ctx context.Context, packets chan<- gwmp.Packet) {
 		}
 		p, err := gwmp.ParsePacket(slices.Clone(buf[:n]))
 		if err != nil {
-			s.count(func(c *Counts) { c.Malformed++ })
+			s.Count(func(c *links.Counts) { c.Malformed++ })
 			continue
 		}
 		select {
@@ -147,11 +161,12 @@ func (s *socket) read(ctx context.Context, packets chan<- gwmp.Packet) {
 		case packets <- p:
 		}
 	}
+	return nil
 }
 
 // send writes a datagram. What cannot be written is lost, as on the way.
 func (s *socket) send(t gwmp.Type, token uint16, body []byte) error {
-	p := gwmp.Packet{Version: gwmp.Version2, Token: token, Type: t, EUI: s.eui, Body: body}
+	p := gwmp.Packet{Version: gwmp.Version2, Token: token, Type: t, EUI: s.EUI, Body: body}
 	s.out = p.Append(s.out[:0])
 	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := s.conn.Write(s.out)
@@ -179,17 +194,18 @@ func (s *socket) push(up radio.Uplink) {
 	s.one[0] = radio.Uplink{}
 	token := newToken()
 	if err := s.send(gwmp.PushData, token, s.body); err != nil {
-		s.count(func(c *Counts) { c.Lost++ })
+		s.Count(func(c *links.Counts) { c.Lost++ })
 		return
 	}
-	s.pushes[s.next] = token
+	s.server.Watch.Sent(up.PHYPayload)
+	s.pushes[s.next] = pushed{token, up.PHYPayload}
 	s.next = (s.next + 1) % len(s.pushes)
-	s.count(func(c *Counts) { c.Forwarded++ })
+	s.Count(func(c *links.Counts) { c.Forwarded++ })
 }
 
 // status sends the counts since the last status.
 func (s *socket) status() {
-	now := s.link.state().Counts
+	now := s.State().Counts
 	n := func(now, then uint64) uint32 { return uint32(now - then) }
 	st := radio.Status{
 		Received: n(now.Heard, s.told.Heard), Forwarded: n(now.Forwarded, s.told.Forwarded),
@@ -204,7 +220,7 @@ func (s *socket) status() {
 	if w := s.opts.Calendar(); w.Known() {
 		at = w.Time
 	}
-	s.body = gwmp.AppendStat(s.body[:0], &st, at, s.place)
+	s.body = gwmp.AppendStat(s.body[:0], &st, at, s.Place)
 	_ = s.send(gwmp.PushData, newToken(), s.body)
 }
 
@@ -212,18 +228,22 @@ func (s *socket) status() {
 func (s *socket) packet(p gwmp.Packet) {
 	switch p.Type {
 	case gwmp.PushAck:
-		if i := slices.Index(s.pushes[:], p.Token); i >= 0 && p.Token != 0 {
-			s.pushes[i] = 0
-			s.count(func(c *Counts) { c.Acknowledged++ })
+		i := slices.IndexFunc(s.pushes[:], func(to pushed) bool { return to.token == p.Token })
+		if i >= 0 && p.Token != 0 {
+			s.server.Watch.Acknowledged(s.pushes[i].phy)
+			s.server.Watch.Answered()
+			s.pushes[i] = pushed{}
+			s.Count(func(c *links.Counts) { c.Acknowledged++ })
 		}
 	case gwmp.PullAck:
 		if p.Token == s.pullToken {
 			s.unanswered = 0
-			s.answers(nil)
+			s.server.Watch.Answered()
+			s.Answers(nil)
 		}
 	case gwmp.PullResp:
 		s.ask(p)
 	default:
-		s.count(func(c *Counts) { c.Malformed++ })
+		s.Count(func(c *links.Counts) { c.Malformed++ })
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lorawand/bridge/foreign"
+	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
 	"lorawand/radio/gwmp"
 )
@@ -27,16 +28,20 @@ type far struct {
 	mu    sync.Mutex
 	got   []gwmp.Packet
 	quiet bool // it answers nothing
+	slow  time.Duration
+	twice bool // each answer
 }
 
-// stand is a Forwarder in the fake time of a synctest bubble. Its sockets are pipes.
+// stand are the links in the fake time of a synctest bubble. Its sockets are pipes.
 type stand struct {
 	*testing.T
-	*Forwarder
+	*links.Links
 	mu      sync.Mutex
 	far     []*far // in the order in which they were opened
 	noName  bool   // names are not resolved
 	mute    bool   // sockets that are opened now have no answer
+	slow    time.Duration
+	twice   bool
 	dialled int
 	asked   []foreign.Request
 	reply   []func(foreign.Result)
@@ -69,7 +74,7 @@ func newStand(t *testing.T, servers ...Server) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Forwarder = f
+	s.Links = f
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	go func() {
@@ -95,7 +100,7 @@ func (s *stand) dial(_ context.Context, address string) (net.Conn, error) {
 		return nil, errors.New("no such host: " + address)
 	}
 	near, end := net.Pipe()
-	o := &far{Conn: end, quiet: s.mute}
+	o := &far{Conn: end, quiet: s.mute, slow: s.slow, twice: s.twice}
 	s.far = append(s.far, o)
 	go o.serve()
 	return near, nil
@@ -119,7 +124,12 @@ func (o *far) serve() {
 		answer := map[gwmp.Type]gwmp.Type{gwmp.PushData: gwmp.PushAck, gwmp.PullData: gwmp.PullAck}[p.Type]
 		if answer != 0 && !quiet {
 			// A pipe has no buffer: both ends may be about to write.
-			go o.Write(gwmp.Packet{Version: p.Version, Token: p.Token, Type: answer}.Append(nil))
+			go func() {
+				time.Sleep(o.slow)
+				for range map[bool]int{false: 1, true: 2}[o.twice] {
+					_, _ = o.Write(gwmp.Packet{Version: p.Version, Token: p.Token, Type: answer}.Append(nil))
+				}
+			}()
 		}
 	}
 }
@@ -204,7 +214,7 @@ func (s *stand) hear(g radio.EUI64, addr byte, own bool) {
 	synctest.Wait()
 }
 
-func (s *stand) state(i int) State {
+func (s *stand) state(i int) links.State {
 	s.Helper()
 	all := s.States()
 	if i >= len(all) {

@@ -34,6 +34,27 @@ func (r *Registry) Taken(eui radio.EUI64, plan *region.Plan) *Gateway {
 // readmitted since.
 func (r *Registry) IsRemoved(eui radio.EUI64) bool { return r.removed[eui] != nil }
 
+// Admit takes the news of a gateway: one that was removed comes back when it connects, and one that has
+// told its EUI has it from then on. It reports whether the news counts, and why the EUI cannot be had. leaves is
+// called for a gateway before it is removed: one that nobody has configured, as a packet forwarder that came in
+// with the EUI of a chip on board before that has told it.
+func (r *Registry) Admit(e *radio.GatewayEvent, leaves func(*Gateway)) (ok bool, err error) {
+	if r.IsRemoved(e.Gateway) {
+		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
+			return false, nil
+		}
+		r.Readmit(e.Gateway)
+	}
+	if e.Kind == radio.GatewayIdentified {
+		if g := r.byEUI[e.Gateway]; g != nil && !g.Configured && e.Was != e.Gateway && r.byEUI[e.Was] != nil {
+			leaves(g)
+			r.Remove(g)
+		}
+		err = r.Identify(e.Was, e.Gateway)
+	}
+	return true, err
+}
+
 // Readmit lets a removed gateway come back, because its driver serves unconfigured
 // gateways, or because a stand-in for it is configured.
 func (r *Registry) Readmit(eui radio.EUI64) { delete(r.removed, eui) }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"slices"
 
 	"lorawand/radio"
@@ -37,7 +36,11 @@ func AppendPaths(dst []Path, g *Gateway, up *radio.Uplink) []Path {
 
 // SortPaths sorts paths by their signals, the strongest first.
 func SortPaths(paths []Path) {
-	slices.SortStableFunc(paths, func(a, b Path) int { return cmp.Compare(b.Signal, a.Signal) })
+	for i := range paths { // there are a few
+		for j := i; j > 0 && paths[j].Signal > paths[j-1].Signal; j-- {
+			paths[j], paths[j-1] = paths[j-1], paths[j]
+		}
+	}
 }
 
 // Heard returns the best SNR of paths, of which there is one at least, and how many gateways

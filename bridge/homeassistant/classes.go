@@ -48,6 +48,11 @@ var normalizedClasses = map[string]class{
 	"soil.ec": conductivity, "soil.pH": acidity, "soil.n": ppm, "soil.p": ppm, "soil.k": ppm,
 	"air.temperature": celsius, "air.relativeHumidity": humidity, "air.pressure": hectopascal, "air.co2": co2,
 	"air.lightIntensity": lux, "wind.speed": windSpeed, "wind.direction": windFrom,
+	"rain.intensity":        {device: "precipitation_intensity", unit: "mm/h"},
+	"rain.cumulative":       {device: "precipitation", unit: "mm"},
+	"water.temperature.min": celsius, "water.temperature.max": celsius, "water.temperature.avg": celsius,
+	"water.temperature.current": celsius, "metering.water.total": {device: "water", unit: "L", total: true},
+	"position.latitude": degrees, "position.longitude": degrees,
 }
 
 // numberClasses are those of decoded_payload, by the names that formatters of makers use:

@@ -34,6 +34,13 @@ func (v *value) same(w *value) bool {
 	return v.normalized == w.normalized && v.index == w.index && slices.Equal(v.path, w.path)
 }
 
+// tells reports whether a value of decoded_payload tells what a normalized one does. A unit alone does
+// not say so: the wind has degrees, and a place has.
+func (v *value) tells(n *value) bool {
+	lower := func(v *value) string { return strings.ToLower(strings.Join(split(leaf(v.path)), "")) }
+	return v.class != class{} && v.class == n.class && (v.class.device != "" || strings.HasSuffix(lower(v), lower(n)))
+}
+
 // up is what is read of an "up" message.
 type up struct {
 	Message struct {
@@ -56,7 +63,7 @@ func valuesOf(payload []byte) []value {
 		n := finder{normalized: true, index: i}
 		n.walk(nil, measurement)
 		for _, v := range n.found {
-			if !slices.ContainsFunc(decoded, func(d value) bool { return d.class != class{} && d.class == v.class }) {
+			if !slices.ContainsFunc(decoded, func(d value) bool { return d.tells(&v) }) {
 				f.found = append(f.found, v)
 			}
 		}
@@ -100,14 +107,22 @@ func (f *finder) walk(path []string, at any) {
 	}
 }
 
+// mostVolts is what a normalized battery gives in volts, as it is defined; more is taken for per cent.
+const mostVolts = 5
+
 func (f *finder) add(path []string, k kind, n float64) {
 	if f.normalized && len(path) == 1 && path[0] == "time" {
 		return // when the measurement was made
 	}
 	v := value{normalized: f.normalized, index: f.index, path: path, kind: k}
+	name := strings.Join(path, ".")
 	switch {
-	case f.normalized:
-		v.class = normalizedClasses[strings.Join(path, ".")]
+	case f.normalized && name == "action.motion.detected":
+		v.class = booleanClasses["motion"]
+	case f.normalized && k == number && name == "battery" && n <= mostVolts:
+		v.class = volts
+	case f.normalized && k == number && name != "battery": // which makers give in % too
+		v.class = normalizedClasses[name]
 	case k == number:
 		v.class = numberClass(path, n)
 	case k == boolean:

@@ -33,6 +33,18 @@ type Refusal struct {
 	Err error
 }
 
+// Busy refuses the join of a device while the store does not keep up, unstored says so, or while its owner
+// changes it. Else it returns nil.
+func Busy(unstored error, changing bool) *Refusal {
+	if unstored == nil && changing {
+		unstored = errors.New("its owner is changing the device at this moment")
+	}
+	if unstored == nil {
+		return nil
+	}
+	return &Refusal{Why: event.JoinNotStored, Err: unstored}
+}
+
 // Parse reads a join-request or rejoin-request. It returns frame.ErrFrame for other bytes.
 func Parse(phy []byte, gateway string) (*Request, error) {
 	if m, err := frame.TypeOf(phy); err == nil && m == frame.TypeRejoinRequest {

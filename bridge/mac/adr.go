@@ -19,6 +19,12 @@ const (
 	adrUplinks               = 20  // from which on the best SNR can be trusted
 	adrSlack   radio.Decibel = 250 // that is kept until then
 
+	// What is lost at a data rate is seen by so many uplinks. With fewer left to decide by, the
+	// number of transmissions for a raised data rate is foretold: how far the mean SNR will be
+	// above the demodulation floor. With less, a frame is sent twice, and with half of it three times.
+	adrJudge               = 14
+	adrSure  radio.Decibel = 600
+
 	// Once the best SNR is trusted the data rate is raised for a bit more than is needed.
 	// The power is raised for a lack of more than adrSlack, and lowered for so much more
 	// than is needed, and so much more again for each change that there was.
@@ -42,10 +48,11 @@ const (
 	lossExcess    = 1500
 
 	// Frames that are heard in a row until they are sent less often: what a device came with
-	// is soon found to be needless, what was needed is not. Each time that this was wrong,
-	// at one data rate, it takes four times as many.
+	// is soon found to be needless. What was needed is not: then two of the transmissions of
+	// each frame are to be heard. Each time that this was wrong, at one data rate, it takes
+	// twice as many.
 	lessAfter = 15
-	lessAgain = 60
+	lessAgain = 36
 	maxRaised = 4 // that count
 )
 
@@ -149,7 +156,8 @@ func (a *asking) dynamic(now link) (link, bool) {
 	low, high, strongest, weakest := a.bounds()
 	l := now
 	l.power = min(max(l.power, strongest), weakest)
-	if top := a.Device.Settings.MAC.ADR.MaxDataRate; a.rests(&heard) && l == now && (top == nil || now.dataRate <= high) {
+	top := a.Device.Settings.MAC.ADR.MaxDataRate
+	if a.rests(&heard) && l == now && !a.lacks(now, &heard, need, strongest) && (top == nil || now.dataRate <= high) {
 		l.nbTrans = a.fewer(now.nbTrans, &heard)
 		return l, l != now && !a.refused(link{l.dataRate, l.power, 1})
 	}
@@ -157,7 +165,7 @@ func (a *asking) dynamic(now link) (link, bool) {
 	if heard.Settled {
 		rise = adrRise
 	}
-	if a.Device.Settings.MAC.ADR.MaxDataRate != nil && now.dataRate > high && !a.refused(link{high, l.power, 1}) {
+	if top != nil && now.dataRate > high && !a.refused(link{high, l.power, 1}) {
 		need, _ = a.floor(high)
 		l.dataRate, left = high, heard.Best-need-slack
 	}
@@ -172,9 +180,18 @@ func (a *asking) dynamic(now link) (link, bool) {
 	}
 	l.power = a.power(l, left, slack, heard.Settled && l.dataRate == now.dataRate, weakest, strongest)
 	l.nbTrans, l.dataRate = a.nbTrans(now.nbTrans, &heard), a.within(l.dataRate)
+	if l.dataRate > now.dataRate && heard.Left < adrJudge {
+		l.nbTrans = max(l.nbTrans, a.foretold(now, l, &heard))
+	}
 	change := l != now && !a.refused(link{l.dataRate, l.power, 1})
 	a.Device.History.Decided(a.FCnt, change)
 	return l, change
+}
+
+// lacks reports whether a device that rests has less than is borne of the SNR that it is to have:
+// conditions have changed while ADR decided, and the best SNR was of before.
+func (a *asking) lacks(now link, heard *macstate.Link, need radio.Decibel, strongest uint8) bool {
+	return heard.Fresh && now.power > strongest && heard.Best < need-2*adrSlack
 }
 
 // rests reports whether the device is as ADR has decided: what was decided last is asked, and
@@ -234,13 +251,13 @@ func (a *asking) power(l link, left, slack radio.Decibel, settled bool, weakest,
 // nbTrans returns how often each frame is to be sent, by how many were lost.
 func (a *asking) nbTrans(n uint8, heard *macstate.Link) uint8 {
 	low, high := a.transmissions()
-	raised := uint8(0)
+	raised, lowered := uint8(0), false
 	if m := a.Session.MAC; m != nil {
-		raised = m.Raised
+		raised, lowered = m.Raised, m.Lowered
 	}
-	settled := heard.Since > adrUplinks && heard.Of-heard.Lost >= adrUplinks || raised > 0 && n == 1
+	settled := heard.Since > adrUplinks && heard.Of-heard.Lost >= adrUplinks || raised > 0 && (n == 1 || lowered)
 	switch lost := heard.Lost * 100; {
-	case n > 1 && heard.Run >= lessRun(raised, settled):
+	case n > 1 && (raised == 0 && !settled && heard.Run >= lessAfter || heard.Twice >= lessAgain<<again(raised)):
 		n--
 	case settled && heard.Excess < lossExcess:
 	case settled:
@@ -250,6 +267,23 @@ func (a *asking) nbTrans(n uint8, heard *macstate.Link) uint8 {
 		n = max(n, min(2+n/2, maxNbTrans))
 	default:
 		n = max(n, maxNbTrans)
+	}
+	return max(min(n, high), low)
+}
+
+// foretold returns how often each frame is to be sent with another link, by how far above the
+// demodulation floor it will be heard.
+func (a *asking) foretold(now, l link, heard *macstate.Link) uint8 {
+	need, known := a.floor(l.dataRate)
+	above := heard.Mean + a.below(now.power) - a.below(l.power) - (need - a.margin())
+	low, high := a.transmissions()
+	n := uint8(1)
+	switch {
+	case !known || above >= adrSure:
+	case above >= adrSure/2:
+		n = 2
+	default:
+		n = 3
 	}
 	return max(min(n, high), low)
 }
@@ -269,19 +303,16 @@ func (a *asking) transmissions() (low, high uint8) {
 
 // fewer returns how often each frame is to be sent by a device that rests.
 func (a *asking) fewer(n uint8, heard *macstate.Link) uint8 {
-	if heard.Spare {
+	raised := uint8(0)
+	if m := a.Session.MAC; m != nil {
+		raised = m.Raised
+	}
+	if n > 1 && (heard.Spare || heard.Fewer >= macstate.FewerChange<<min(again(raised), 1)) {
 		n--
 	}
 	low, high := a.transmissions()
 	return max(min(n, high), low)
 }
 
-// lessRun is how many frames in a row are to be heard until the number of transmissions is
-// lowered: few where it is the device's own and no frame was lost yet, and the more the more
-// often it was raised again, at this data rate.
-func lessRun(raised uint8, settled bool) uint32 {
-	if raised == 0 && !settled {
-		return lessAfter
-	}
-	return lessAgain << (2 * (max(raised, 1) - 1))
-}
+// again is how often it has turned out, at this data rate, that fewer transmissions are too few.
+func again(raised uint8) uint8 { return max(raised, 1) - 1 }

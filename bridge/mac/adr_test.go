@@ -30,6 +30,8 @@ type endDevice struct {
 	asked   []macstate.Command // so far
 	changes []int              // uplinks that were heard before LinkADRReq has changed something
 	count   int                // uplinks that were heard
+	times   int                // that the last one was heard, of NbTrans; 0: each time
+	once    bool               // the device sends each frame once, whatever it was told
 	noADR   bool
 	mask    region.ChannelMask // channels in use
 
@@ -98,6 +100,7 @@ func (e *endDevice) uplink() []macstate.Command {
 	}
 	o := Uplink(&f, e.answers, ctx)
 	e.answers = nil
+	e.repeats(!o.IsZero() && !e.busy)
 	if !o.IsZero() {
 		e.downlinks++
 	}
@@ -112,6 +115,29 @@ func (e *endDevice) uplink() []macstate.Command {
 		e.obey(due)
 	}
 	return due
+}
+
+// sends returns how often the device sends each frame.
+func (e *endDevice) sends() uint8 {
+	if e.once {
+		return 1
+	}
+	return e.nbTrans
+}
+
+// repeats has the frame heard as often as it is, but for one that was answered: that is not sent
+// again.
+func (e *endDevice) repeats(answered bool) {
+	if answered {
+		e.d.History.Answered()
+	}
+	times := e.times
+	if times == 0 {
+		times = int(e.sends())
+	}
+	for n := 1; n < times && !answered; n++ {
+		e.d.History.Repeated()
+	}
 }
 
 // obey does what is asked, and prepares the answers.

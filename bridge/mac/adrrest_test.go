@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"strings"
 	"testing"
 
 	"lorawand/bridge/session"
@@ -15,14 +16,15 @@ var fadings = []struct {
 	name  string
 	later int // devices in a thousand that may be moved after 40 uplinks
 	gain  func(r *rand.Rand) float64
+	loses bool // so much, at the power that ADR leaves, that a transmission is not enough
 }{
-	{"none", 0, func(*rand.Rand) float64 { return 0 }},
+	{"none", 0, func(*rand.Rand) float64 { return 0 }, false},
 	{"Rice, 0.8 of the power comes straight", 0, func(r *rand.Rand) float64 {
 		x, y := math.Sqrt(0.8)+math.Sqrt(0.1)*r.NormFloat64(), math.Sqrt(0.1)*r.NormFloat64()
 		return 10 * math.Log10(x*x+y*y+1e-9)
-	}},
-	{"Rayleigh", 10, func(r *rand.Rand) float64 { return 10 * math.Log10(r.ExpFloat64()+1e-9) }},
-	{"shadows of 3 dB", 10, func(r *rand.Rand) float64 { return 3 * r.NormFloat64() }},
+	}, false},
+	{"Rayleigh", 10, func(r *rand.Rand) float64 { return 10 * math.Log10(r.ExpFloat64()+1e-9) }, true},
+	{"shadows of 3 dB", 10, func(r *rand.Rand) float64 { return 3 * r.NormFloat64() }, false},
 }
 
 // place is where a device stands.
@@ -41,11 +43,11 @@ func (p *place) heard(e *endDevice) (best radio.Decibel, ok bool) {
 		e.Fatal(err)
 	}
 	floor, _ := Floor(rate)
-	best = lowestSNR
-	for range e.nbTrans {
+	best, e.times = lowestSNR, 0
+	for range e.sends() {
 		snr := min(radio.Decibel(p.full+100*p.gain(p.r))-below, maxSNR)
 		if p.r.Float64() >= p.lost && snr >= floor {
-			best, ok = max(best, snr), true
+			best, ok, e.times = max(best, snr), true, e.times+1
 		}
 	}
 	return best, ok
@@ -102,53 +104,79 @@ func TestADRRests(t *testing.T) {
 // A device that rests is decided about again once conditions have changed: within as many
 // uplinks that are heard.
 func TestADRNoticesChanges(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		within int // uplinks that are heard
-		before float64
-		start  uint8   // data rate
-		full   float64 // SNR at full power
-		change func(*place)
-		done   func(e *endDevice, was link) bool
-	}{
+	for _, tt := range []noticing{
 		{
-			"5 % lost, then 40 %", 100, 0.05, 5, 1300,
+			"5 % lost, then 40 %", 100, 0.05, 5, 1300, false,
 			func(p *place) { p.lost = 0.4 }, func(e *endDevice, _ link) bool { return e.nbTrans > 1 },
 		},
 		{
-			"10 dB weaker", 30, 0, 5, 1300,
+			"10 dB weaker", 30, 0, 5, 1300, false,
 			func(p *place) { p.full -= 1000 }, func(e *endDevice, was link) bool { return e.power < was.power },
 		},
 		{
-			"10 dB stronger", 60, 0, 0, -300,
+			"10 dB stronger", 60, 0, 0, -300, false,
 			func(p *place) { p.full += 1000 }, func(e *endDevice, was link) bool {
 				return e.dataRate > was.dataRate || e.power > was.power
 			},
 		},
 		{
-			"40 % lost, then none", 4000, 0.4, 5, 1300,
+			"40 % lost, then none", 200, 0.4, 5, 1300, false,
 			func(p *place) { p.lost = 0 }, func(e *endDevice, was link) bool { return e.nbTrans < max(was.nbTrans, 2) },
+		},
+		{
+			"40 % lost, then none, down to one transmission", 300, 0.4, 5, 1300, false,
+			func(p *place) { p.lost = 0 }, func(e *endDevice, _ link) bool { return e.nbTrans == 1 },
+		},
+		{
+			"20 % lost, then none, down to one transmission", 250, 0.2, 5, 1300, false,
+			func(p *place) { p.lost = 0 }, func(e *endDevice, _ link) bool { return e.nbTrans == 1 },
+		},
+		{
+			"40 % lost, then none, each frame sent once", 800, 0.4, 5, 1300, true,
+			func(p *place) { p.lost = 0 }, func(e *endDevice, was link) bool { return e.nbTrans < was.nbTrans },
 		},
 	} {
 		slowest := 0
 		for _, fading := range fadings {
+			if fading.loses && strings.Contains(tt.name, "then none") || tt.once && fading.name != "none" {
+				continue
+			}
 			for seed := range int64(15) {
 				e, p := newRestDevice(t, seed, tt.before, fading.gain)
-				e.link, p.full = link{tt.start, 0, 1}, tt.full
-				e.d.Session.Parameters.ADRNbTrans = 1
-				e.changedAfter(40, 200)
-				was, from := e.link, e.count
-				tt.change(p)
-				for sent := 0; !tt.done(e, was) && e.count-from <= tt.within && sent < 5000; sent++ {
-					e.uplink()
-				}
-				if slowest = max(slowest, e.count-from); !tt.done(e, was) {
-					t.Errorf("%s, %s, seed %d: %+v after %d uplinks, was %+v", tt.name, fading.name, seed, e.link, e.count-from, was)
+				took, ok := tt.run(e, p)
+				if slowest = max(slowest, took); !ok {
+					t.Errorf("%s, %s, seed %d: %+v after %d uplinks", tt.name, fading.name, seed, e.link, took)
 				}
 			}
 		}
 		t.Logf("%s: noticed within %d uplinks", tt.name, slowest)
 	}
+}
+
+// noticing is a change of conditions, and what ADR makes of it.
+type noticing struct {
+	name   string
+	within int // uplinks that are heard
+	before float64
+	start  uint8   // data rate
+	full   float64 // SNR at full power
+	once   bool    // the device sends each frame once, whatever it was told
+	change func(*place)
+	done   func(e *endDevice, was link) bool
+}
+
+// run has a device rest, and then conditions change. It returns within how many uplinks ADR has
+// noticed it.
+func (n *noticing) run(e *endDevice, p *place) (took int, ok bool) {
+	e.link, p.full, e.once = link{n.start, 0, 1}, n.full, n.once
+	e.d.Session.Parameters.ADRNbTrans = 1
+	e.changedAfter(40, 200)
+	was, from := e.link, e.count
+	n.change(p)
+	for sent := 0; !n.done(e, was) && e.count-from <= n.within && sent < 5000; sent++ {
+		e.uplink()
+	}
+	return e.count - from, n.done(e, was)
 }
 
 // A frame is sent less often where few are lost, of those that are sent as often as before: not

@@ -54,6 +54,8 @@ func (s *theirServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, a
 	return true, &want
 }
 
+func (s *theirServer) heardAgain() {}
+
 func (s *theirServer) decide() link {
 	best := radio.Decibel(math.MinInt32)
 	for _, u := range s.uplinks {

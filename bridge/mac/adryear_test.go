@@ -98,6 +98,7 @@ func (s *site) transmission(floor radio.Decibel, below radio.Decibel) (snrs []ra
 // sent in answer: whether anything, and whether a LinkADRReq is in it.
 type adrServer interface {
 	heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, answer bool) (down bool, req *link)
+	heardAgain() // the last uplink, which was sent once more
 }
 
 // yearDevice follows the rules of LoRaWAN L2 1.0.4, 4.3.1.1, with an ADR_ACK_LIMIT of 64 and
@@ -178,7 +179,11 @@ func (d *yearDevice) uplink(fCnt uint32, p *region.Plan, rates *[6]yearRate, sum
 			continue
 		}
 		sum.up += map[bool]time.Duration{true: rate.answer, false: rate.uplink}[answer]
-		if len(snrs) == 0 || heard {
+		if len(snrs) == 0 {
+			continue
+		}
+		if heard {
+			d.server.heardAgain()
 			continue
 		}
 		heard = true
@@ -270,6 +275,9 @@ func (s *ourServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, ans
 	}
 	ctx := UplinkContext{Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: fCnt, Rate: rate, RX1Delay: 1}
 	o := Uplink(&frame.Data{MType: frame.UnconfirmedUp, ADR: true, ADRACKReq: ackReq}, answers, ctx)
+	if !o.IsZero() {
+		e.d.History.Answered()
+	}
 	due := o.Requests()
 	if len(due) == 0 {
 		return o.Any, nil
@@ -278,6 +286,8 @@ func (s *ourServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, ans
 	req := linkOf(&due[0])
 	return true, &req
 }
+
+func (s *ourServer) heardAgain() { s.e.d.History.Repeated() }
 
 // shortened reports whether a test is to take less time: under an emulator, for one.
 func shortened() bool {

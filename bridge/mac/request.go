@@ -66,6 +66,7 @@ func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macs
 		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: ctx.Device.Wish(ctx.Session),
 		dataRate: dr, adr: d.ADR, ackReq: d.ADRACKReq,
 	}
+	ctx.Device.History.NbTrans = max(a.now.ADRNbTrans, 1)
 	a.revert()
 	a.wake()
 	a.all()

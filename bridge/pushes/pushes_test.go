@@ -87,23 +87,24 @@ func TestRoom(t *testing.T) {
 		{name: "long, instead of a long queue", queued: items(1, mostBytes), push: items(1, mostBytes), replace: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			all, p := devices(t, 1), Pending{}
+			all, p := devices(t, 1), NewPending()
 			d := all.Device(dev(1))
 			for _, it := range tt.queued {
 				d.Queue.Add(it)
 			}
-			p.Add(d, tt.pending)
-			check(t, p, all, tt.push, tt.replace, tt.want)
-			p.Done(d, tt.pending)
-			if len(p) != 0 {
-				t.Errorf("%d devices wait when nothing is on its way", len(p))
+			w := &Push{Device: d, Items: tt.pending}
+			p.Add(w)
+			check(t, &p, all, tt.push, tt.replace, tt.want)
+			p.Done(w)
+			if n := p.Len() + len(p.loads); n != 0 {
+				t.Errorf("%d devices wait when nothing is on its way", n)
 			}
 		})
 	}
 }
 
 // check finds whether a push to dev1 is refused, and with which name.
-func check(t *testing.T, p Pending, all *session.Registry, push []*session.Item, replace bool, want string) {
+func check(t *testing.T, p *Pending, all *session.Registry, push []*session.Item, replace bool, want string) {
 	t.Helper()
 	switch err := p.Refusal(all, dev(1), push, replace, time.Time{}); {
 	case err == nil && want != "":
@@ -116,40 +117,41 @@ func check(t *testing.T, p Pending, all *session.Registry, push []*session.Item,
 // All queues together have a limit, which counts what is on its way for any device.
 func TestRoomOfAll(t *testing.T) {
 	const full = session.MaxQueuesBytes / session.MaxQueueBytes
-	all, p := devices(t, full+2), Pending{}
+	all, p := devices(t, full+2), NewPending()
 	for n := 2; n <= full+1; n++ { // the half of them is stored, the others are on their way
 		its := items(1, session.MaxQueueBytes)
 		if d := all.Device(dev(n)); n%2 == 0 {
 			d.Queue.Add(its[0])
 		} else {
-			p.Add(d, its)
+			p.Add(&Push{Ticket: uint64(n), Device: d, Items: its})
 		}
 	}
-	check(t, p, all, items(1, 0), false, "downlink_queues_size")
-	check(t, p, all, items(1, 0), true, "downlink_queues_size") // dev1 has nothing to replace
+	check(t, &p, all, items(1, 0), false, "downlink_queues_size")
+	check(t, &p, all, items(1, 0), true, "downlink_queues_size") // dev1 has nothing to replace
 	last := all.Device(dev(3))
-	p.Done(last, items(1, session.MaxQueueBytes))
-	check(t, p, all, items(1, session.MaxQueueBytes), false, "")
-	check(t, p, all, items(1, session.MaxQueueBytes+1), false, "downlink_queue_size")
+	p.Done(&Push{Ticket: 3, Device: last, Items: items(1, session.MaxQueueBytes)})
+	check(t, &p, all, items(1, session.MaxQueueBytes), false, "")
+	check(t, &p, all, items(1, session.MaxQueueBytes+1), false, "downlink_queue_size")
 }
 
 // Pushes of one device end in any order, and each gives back its own room.
 func TestPending(t *testing.T) {
-	all, p := devices(t, 2), Pending{}
+	all, p := devices(t, 2), NewPending()
 	d, other := all.Device(dev(1)), all.Device(dev(2))
-	first, second := items(2, 1000), items(3, 5000)
-	p.Add(d, first)
-	p.Add(d, second)
-	p.Add(other, first)
-	if got, want := p[d], (session.Load{Items: 5, Bytes: 6000}); got != want {
+	first := &Push{Ticket: 1, Device: d, Items: items(2, 1000)}
+	second := &Push{Ticket: 2, Device: d, Items: items(3, 5000)}
+	p.Add(first)
+	p.Add(second)
+	p.Add(&Push{Ticket: 3, Device: other, Items: items(2, 1000)})
+	if got, want := p.loads[d], (session.Load{Items: 5, Bytes: 6000}); got != want {
 		t.Errorf("%+v waits, want %+v", got, want)
 	}
-	p.Done(d, first)
-	if got, want := p[d], (session.Load{Items: 3, Bytes: 5000}); got != want {
+	p.Done(first)
+	if got, want := p.loads[d], (session.Load{Items: 3, Bytes: 5000}); got != want {
 		t.Errorf("%+v waits after the first is stored, want %+v", got, want)
 	}
-	p.Done(d, second)
-	if _, waits := p[d]; waits || p[other].Items != 2 {
+	p.Done(second)
+	if _, waits := p.loads[d]; waits || p.loads[other].Items != 2 || p.Len() != 1 {
 		t.Errorf("what waits at last: %+v", p)
 	}
 }
@@ -157,13 +159,43 @@ func TestPending(t *testing.T) {
 // Faults of the items or the device are told before the room is checked.
 func TestRefusalOfItems(t *testing.T) {
 	all := devices(t, 1)
-	p := Pending{}
-	p.Add(all.Device(dev(1)), items(session.MaxQueue, 0))
+	p := NewPending()
+	p.Add(&Push{Device: all.Device(dev(1)), Items: items(session.MaxQueue, 0)})
 	long := []*session.Item{{FPort: 1, FRMPayload: make([]byte, 243)}}
-	check(t, p, all, long, false, "application_downlink_too_long")
+	check(t, &p, all, long, false, "application_downlink_too_long")
 	all.Device(dev(1)).Session = nil
-	check(t, p, all, items(1, 0), false, "no_device_session")
+	check(t, &p, all, items(1, 0), false, "no_device_session")
 	all.Remove(dev(1))
-	check(t, p, all, items(1, 0), false, "device_not_found")
-	check(t, p, all, nil, true, "device_not_found") // to clear the queue of nobody
+	check(t, &p, all, items(1, 0), false, "device_not_found")
+	check(t, &p, all, nil, true, "device_not_found") // to clear the queue of nobody
+}
+
+// A push is withdrawn once, and is out of the store again with what it had replaced put back.
+func TestWithdraw(t *testing.T) {
+	all, p := devices(t, 1), NewPending()
+	d := all.Device(dev(1))
+	w := &Push{Ticket: 7, Device: d, Replace: true, Items: items(2, 10)}
+	p.Add(w)
+	if p.Withdraw(8) != nil || p.Withdraw(7) != w || p.Withdraw(7) != nil || !w.Withdrawn {
+		t.Error("it is not withdrawn once")
+	}
+	queued := items(3, 10)
+	deleted, put := 0, 0
+	for _, r := range w.Undo(queued) {
+		if r.Data == nil {
+			deleted++
+		} else {
+			put++
+		}
+	}
+	if deleted != 2 || put != 3 {
+		t.Errorf("%d items are deleted and %d put back", deleted, put)
+	}
+	w.Replace = false
+	if n := len(w.Undo(queued)); n != 2 {
+		t.Errorf("%d records undo a push that has replaced nothing", n)
+	}
+	if p.Done(w); p.Withdraw(7) != nil {
+		t.Error("one that is stored is withdrawn")
+	}
 }

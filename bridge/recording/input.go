@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"lorawand/bridge/core"
@@ -29,6 +30,7 @@ var inputs = []core.Input{
 	core.GatewayChanged{},
 	core.Acked{},
 	core.Pushed{},
+	core.Withdrawn{},
 	core.Stored{},
 	core.TimerFired{},
 	core.Starting{},
@@ -37,7 +39,11 @@ var inputs = []core.Input{
 	core.Provisioned{},
 	core.Reconfigured{},
 	core.Located{},
+	core.Leased{},
 }
+
+// Inputs returns an input of each type that can be recorded.
+func Inputs() []core.Input { return slices.Clone(inputs) }
 
 // What follows is written in place of inputs that are not the same when JSON has been read again. A
 // field hides that of the same name in the input.

@@ -42,6 +42,8 @@ type header struct {
 	DevAddrs      []prefix      `json:"dev_addrs"`
 	NotBefore     time.Time     `json:"not_before"`
 	Forwards      bool          `json:"forwards"`
+	Relays        bool          `json:"relays,omitempty"`
+	Leases        bool          `json:"leases,omitempty"`
 	WrongMICs     int           `json:"wrong_mics"` // a second, see session.NewRegistry
 	Gateways      []configured  `json:"gateways"`
 	Records       int           `json:"records"` // that follow
@@ -62,7 +64,8 @@ type configured struct {
 func headerOf(o *core.Options) *header {
 	h := &header{
 		Lorawand: magic, Format: format, DefaultPlan: o.DefaultPlan.ID(), Encoder: o.Encoder,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, NotBefore: o.NotBefore, Forwards: o.Forwards,
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, NotBefore: o.NotBefore, Forwards: o.Forwards, Relays: o.Relays,
+		Leases:   o.Leases,
 		Gateways: configurations(o.Gateways.All()),
 	}
 	for _, p := range o.DevAddrs {

@@ -70,7 +70,8 @@ func (r records) Records(kind string) []state.Record { return r[kind] }
 func (h *header) options() (core.Options, error) {
 	o := core.Options{
 		Gateways: gateway.NewRegistry(), Encoder: h.Encoder, Entropy: rand.NewChaCha8(h.Seed),
-		Deduplication: h.Deduplication, RX1Delay: h.RX1Delay, NotBefore: h.NotBefore, Forwards: h.Forwards,
+		Deduplication: h.Deduplication, RX1Delay: h.RX1Delay, NotBefore: h.NotBefore, Forwards: h.Forwards, Relays: h.Relays,
+		Leases: h.Leases,
 	}
 	for _, p := range h.DevAddrs {
 		o.DevAddrs = append(o.DevAddrs, radio.DevAddrPrefix(p))

@@ -1,6 +1,10 @@
 package schedule
 
-import "lorawand/radio"
+import (
+	"time"
+
+	"lorawand/radio"
+)
 
 // Agenda is a list of timed entries, soonest first; entries for the same time keep
 // the order in which they were added. Entries cannot be removed: the code that
@@ -11,7 +15,11 @@ import "lorawand/radio"
 type Agenda[T any] struct {
 	entries []entry[T]
 	seq     uint64
+	idle    *Agenda[T]
 }
+
+// idling is how much later than its time Next tells of an idle entry.
+const idling = 15 * time.Second
 
 type entry[T any] struct {
 	at   radio.HostTime
@@ -21,7 +29,7 @@ type entry[T any] struct {
 
 func (e *entry[T]) before(o *entry[T]) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
-// Len returns how many entries there are.
+// Len returns how many entries there are that are not idle.
 func (a *Agenda[T]) Len() int { return len(a.entries) }
 
 // Add adds an entry for a time.
@@ -39,15 +47,41 @@ func (a *Agenda[T]) Add(at radio.HostTime, what T) {
 	}
 }
 
-// Next returns the time of the soonest entry. ok is false if there is none.
-func (a *Agenda[T]) Next() (at radio.HostTime, ok bool) {
-	if len(a.entries) == 0 {
-		return 0, false
+// AddIdle is Add; if the entry is idle, nothing has to wake for it. It is carried out before what comes
+// after its time, see Passed; where nothing comes, some seconds late.
+func (a *Agenda[T]) AddIdle(at radio.HostTime, idle bool, what T) {
+	if !idle {
+		a.Add(at, what)
+		return
 	}
-	return a.entries[0].at, true
+	if a.idle == nil {
+		a.idle = &Agenda[T]{}
+	}
+	a.idle.Add(at, what)
 }
 
-// Due removes the first entry if its time has come, and returns it. ok is false if
+// Next returns when there is something to do. ok is false if there is nothing.
+func (a *Agenda[T]) Next() (at radio.HostTime, ok bool) {
+	if a.idle != nil {
+		if at, ok = a.idle.Next(); ok {
+			at = at.Add(idling)
+		}
+	}
+	if len(a.entries) > 0 && (!ok || a.entries[0].at < at) {
+		return a.entries[0].at, true
+	}
+	return at, ok
+}
+
+// Passed removes the first idle entry if it is for a time before now, and returns it.
+func (a *Agenda[T]) Passed(now radio.HostTime) (at radio.HostTime, what T, ok bool) {
+	if a.idle == nil {
+		return 0, what, false
+	}
+	return a.idle.Due(now - 1)
+}
+
+// Due removes the first entry that is not idle if its time has come, and returns it. ok is false if
 // there is none.
 func (a *Agenda[T]) Due(now radio.HostTime) (at radio.HostTime, what T, ok bool) {
 	h := a.entries

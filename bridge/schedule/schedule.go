@@ -49,6 +49,7 @@ const (
 	Conflict         // the gateway sends another frame at that time
 	DutyCycle        // the priority has used up its share of the sub-band's hour
 	Size             // longer than the data rate can carry
+	NoLease          // another machine may have taken the place of this one
 	NoPath           // the driver could not hand it over
 	Refused          // the gateway has refused it
 	NoCounter        // no frame counter is reserved, because the store cannot be written
@@ -58,7 +59,11 @@ var reasonNames = [...]string{
 	None: "", Offline: "gateway_offline", NoSubBand: "no_sub_band", DwellTime: "dwell_time", TooLate: "too_late",
 	Conflict:  "conflict",
 	DutyCycle: "duty_cycle", Size: "size", NoPath: "no_path", Refused: "refused", NoCounter: "no_counter",
+	NoLease: "no_lease",
 }
+
+// FaultLease is the Fault of a TxAck with TxNoPath for a frame that would be sent beyond a lease.
+const FaultLease = "the lease of this machine ends before the frame does"
 
 // String returns the reason as a word, "" for None.
 func (r Reason) String() string { return reasonNames[r] }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"lorawand/bridge/gateway"
@@ -69,7 +70,7 @@ func (s *Scheduler) Sent(g *gateway.Gateway, now radio.HostTime) []Sent {
 			out = append(out, Sent{band, e.frequency, e.start, e.counter, e.end.Sub(e.start), e.priority, e.why})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Sent) int { return cmp.Compare(a.Start, b.Start) })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Start < out[j].Start })
 	return out
 }
 

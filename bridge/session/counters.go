@@ -79,6 +79,12 @@ func (s *Session) NextFCntDown(v Version, app bool) (fCnt uint32, ok bool) {
 	return used + 1, used < stored
 }
 
+// Superseded reports whether a later counter than that of a downlink was used.
+func (s *Session) Superseded(v Version, app bool, fCnt uint32) bool {
+	next, _ := s.NextFCntDown(v, app)
+	return next != fCnt+1
+}
+
 // UseFCntDown notes that the counter of NextFCntDown was used.
 func (s *Session) UseFCntDown(v Version, app bool) {
 	if v < V1_1 || !app {

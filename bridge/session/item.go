@@ -28,7 +28,10 @@ type Item struct {
 	// or from 0 where the application gave a confirmed_retry without one.
 	MaxAttempts uint32
 	Attempt     uint32
-	SentFCnt    uint32 // confirmed, sent with this FCntDown, not acknowledged yet; 0: not sent
+	// Sent says that a confirmed item was sent, with the FCntDown SentFCnt, and is not acknowledged yet. Records
+	// of before have SentFCnt alone, where it is not 0.
+	Sent     bool `json:",omitempty"`
+	SentFCnt uint32
 
 	// ClassBC asks for gateways or a time; such an item is not for Class A.
 	ClassBC *ClassBC

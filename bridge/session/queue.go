@@ -123,7 +123,7 @@ func (q *Queue) Await(it *Item, fCnt uint32) {
 	if q.awaiting != nil {
 		q.grow(-q.awaiting.Size())
 	}
-	it.SentFCnt = fCnt
+	it.Sent, it.SentFCnt = true, fCnt
 	q.awaiting = it
 	q.grow(it.Size())
 }
@@ -154,7 +154,7 @@ func (q *Queue) Load(items []*Item) {
 	for _, it := range items {
 		q.last = max(q.last, it.Seq)
 		q.grow(it.Size())
-		if it.SentFCnt != 0 {
+		if it.Sent || it.SentFCnt != 0 {
 			q.awaiting = it
 		} else {
 			q.items = append(q.items, it)
@@ -174,7 +174,7 @@ func (it *Item) Nacked() (again bool) {
 		limit = defaultAttempts
 	}
 	it.Attempt++
-	it.SentFCnt = 0
+	it.Sent, it.SentFCnt = false, 0
 	return it.Attempt <= limit
 }
 

@@ -50,12 +50,32 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+// An item that waits for its acknowledgement does so after a restart, with whatever frame counter it was sent.
 func TestQueueLoad(t *testing.T) {
-	sent := &Item{Seq: 3, Confirmed: true, SentFCnt: 7}
+	for _, fCnt := range []uint32{0, 7} {
+		var before, q Queue
+		before.Await(&Item{Seq: 3, Confirmed: true}, fCnt)
+		b, err := MarshalItem(before.Awaiting())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, err := UnmarshalItem(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Load([]*Item{sent, {Seq: 5}, {Seq: 9}})
+		if q.Awaiting() != sent || sent.SentFCnt != fCnt || seqs(&q) != "[5 9]" || q.NextSeq() != 10 {
+			t.Errorf("loaded %s, awaiting %+v", seqs(&q), q.Awaiting())
+		}
+	}
+	old := &Item{Seq: 3, Confirmed: true, SentFCnt: 7} // a record of before Sent
 	var q Queue
-	q.Load([]*Item{sent, {Seq: 5}, {Seq: 9}})
-	if q.Awaiting() != sent || seqs(&q) != "[5 9]" || q.NextSeq() != 10 {
-		t.Errorf("loaded %s, awaiting %+v", seqs(&q), q.Awaiting())
+	q.Load([]*Item{old})
+	if q.Awaiting() != old {
+		t.Errorf("an old record: awaiting %+v", q.Awaiting())
+	}
+	if old.Nacked(); old.Sent || old.SentFCnt != 0 {
+		t.Errorf("not acknowledged: %+v", old)
 	}
 }
 

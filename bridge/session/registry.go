@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"lorawand/radio"
 )
@@ -117,7 +118,7 @@ func (r *Registry) IDs(application string) []ID {
 			out = append(out, id)
 		}
 	}
-	slices.SortFunc(out, ID.Compare)
+	sort.Slice(out, func(i, j int) bool { return out[i].Compare(out[j]) < 0 })
 	return out
 }
 

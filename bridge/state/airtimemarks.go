@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/order"
 	"lorawand/bridge/store"
 	"lorawand/radio"
 )
@@ -111,7 +112,9 @@ func (m *AirtimeMarks) Settle(spent func(radio.EUI64) Spent) (out []store.Record
 
 // euis returns the EUIs of the gateways with marks, sorted.
 func (m *AirtimeMarks) euis() []radio.EUI64 {
-	return slices.SortedFunc(maps.Keys(m.gateways), func(a, b radio.EUI64) int { return bytes.Compare(a[:], b[:]) })
+	out := slices.Collect(maps.Keys(m.gateways))
+	order.By(out, func(a, b radio.EUI64) int { return bytes.Compare(a[:], b[:]) })
+	return out
 }
 
 // set sets marks that are not above those in the store. A gateway without marks

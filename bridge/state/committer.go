@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,8 +12,8 @@ import (
 )
 
 // Committer writes to the store. It gathers records that may lag, keeps the latest
-// for each key, and commits them together once in an interval; it commits the
-// others at once. A slow or failing disk delays nobody else: the Committer repeats
+// for each key, and commits them together when the first has waited for an interval, or
+// with others before: these it commits at once. A slow or failing disk delays nobody else: the Committer repeats
 // what it could not write. A request with a Ticket, however, is written at the
 // first attempt or not at all: its sender is told at once and may ask again.
 type Committer struct {
@@ -21,12 +22,15 @@ type Committer struct {
 	done     func(ticket uint64, err error)
 	log      *slog.Logger
 
-	wake chan struct{}
+	wake  chan struct{}
+	began chan struct{} // has one element when the first record has begun to wait
 
 	mu      sync.Mutex
+	waits   bool                    // a record waits since the last commit
 	pending map[recordKey]unwritten // bounded by the number of devices and of their downlinks
 	large   []sequenced             // requests with many records, which the goroutine of the core does not merge itself
 	seq     uint64                  // number of the last Request
+	told    time.Time               // until when the last one with Told waits
 	tickets []uint64                // tickets of the pending requests
 	failure error                   // why the last commit failed; nil: it succeeded
 	wear    Wear
@@ -81,8 +85,19 @@ func (k *Committer) Wear() Wear {
 type Request struct {
 	Records []store.Record
 	Lag     bool   // may wait for the commit interval
+	Told    bool   // clients are being told of it: it waits for toldFirst
+	Decoded bool   // with Told: messages wait for payload formatters, so it waits for toldDecoded
+	Due     bool   // without Records: what waits for that is written now
 	Ticket  uint64 // 0: nobody waits for the result
 }
+
+// toldFirst is how long a record is kept back whose change clients are being told of, such as the end of an
+// item: after a crash in between, the store has it as it was, and they are told once more. Stored at
+// once, it could be on the disk while the message still waits in the memory that is lost.
+const toldFirst = 250 * time.Millisecond
+
+// toldDecoded is the same where the message may wait behind a payload formatter: see formatter.Pool.
+const toldDecoded = 1500 * time.Millisecond
 
 // Store has the methods of a store that a Committer uses.
 type Store interface {
@@ -100,13 +115,16 @@ type unwritten struct {
 	seq      uint64        // number of its Request
 	asked    bool          // its Request has a Ticket
 	lags     bool          // it may wait for the commit interval
+	after    time.Time     // it is not written before; zero: it may be at once
+	with     uint64        // those that wait together have the same number; 0: alone
 	replaced *store.Record // with asked: the older record that is tried again if this one cannot be written
 }
 
 // sequenced is a Request with its number.
 type sequenced struct {
 	Request
-	seq uint64
+	seq   uint64
+	after time.Time // see unwritten
 }
 
 // largeRequest is the number of records above which the Committer merges a request,
@@ -118,22 +136,38 @@ const largeRequest = 128
 func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
 	return &Committer{
 		store: s, interval: interval, done: done, log: log,
-		wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{},
+		wake: make(chan struct{}, 1), began: make(chan struct{}, 1), pending: map[recordKey]unwritten{},
 	}
 }
 
 // Add adds a request. A request without records is reported as not stored.
 func (k *Committer) Add(e Request) {
 	if len(e.Records) == 0 {
+		if e.Due {
+			k.mu.Lock()
+			regroup(k.pending, func(u unwritten) bool { return u.with != 0 }, 0, time.Time{})
+			k.mu.Unlock()
+			notify(k.wake)
+		}
 		if e.Ticket != 0 {
 			k.done(e.Ticket, errNothing)
 		}
 		return
 	}
-	now := !e.Lag || k.interval == 0
+	tell, after := k.wake, time.Time{}
 	k.mu.Lock()
+	switch {
+	case e.Told:
+		after = k.holdUntil(e.Decoded)
+		tell = nil
+	case e.Lag && k.interval > 0:
+		tell = nil
+		if !k.waits {
+			k.waits, tell = true, k.began
+		}
+	}
 	k.seq++
-	if numbered := (sequenced{e, k.seq}); len(e.Records) > largeRequest {
+	if numbered := (sequenced{e, k.seq, after}); len(e.Records) > largeRequest && !e.Told {
 		k.large = append(k.large, numbered)
 	} else {
 		numbered.sortInto(k.pending)
@@ -142,22 +176,58 @@ func (k *Committer) Add(e Request) {
 		k.tickets = append(k.tickets, e.Ticket)
 	}
 	k.mu.Unlock()
-	if now {
-		select {
-		case k.wake <- struct{}{}:
-		default:
+	notify(tell)
+}
+
+// holdUntil returns until when clients are told of a change: of one after the other. The lock is held.
+func (k *Committer) holdUntil(decoded bool) time.Time {
+	wait := toldFirst
+	if decoded {
+		wait = toldDecoded
+	}
+	if at := time.Now().Add(wait); at.After(k.told) {
+		k.told = at
+	}
+	time.AfterFunc(time.Until(k.told), func() { notify(k.wake) })
+	return k.told
+}
+
+// notify wakes who receives from a channel of one element. It does nothing with nil.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// regroup has some of the pending records wait with others.
+func regroup(pending map[recordKey]unwritten, which func(unwritten) bool, with uint64, after time.Time) {
+	for id, u := range pending {
+		if which(u) {
+			u.with, u.after = with, after
+			pending[id] = u
 		}
 	}
 }
 
 // sortInto adds the records to the pending ones, except where a later one is
-// pending.
+// pending. What waits together with an older one goes with its successor: all or none.
 func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 	for _, r := range s.Records {
-		id, u := recordKey{r.Kind, r.Key}, unwritten{Record: r, seq: s.seq, asked: s.Ticket != 0, lags: s.Lag}
+		id := recordKey{r.Kind, r.Key}
+		u := unwritten{Record: r, seq: s.seq, asked: s.Ticket != 0, lags: s.Lag, after: s.after}
 		old, ok := pending[id]
 		if ok && old.seq > s.seq {
 			continue
+		}
+		if !s.after.IsZero() {
+			u.with = s.seq
+		}
+		if ok && old.asked {
+			u.after, u.with = time.Time{}, 0 // who has asked for the older one is told with the next commit
+		}
+		if ok && old.with != 0 {
+			regroup(pending, func(o unwritten) bool { return o.with == old.with }, u.with, u.after)
 		}
 		if ok && u.asked {
 			u.replaced = old.lasting()
@@ -174,34 +244,45 @@ func (u unwritten) lasting() *store.Record {
 	return &u.Record
 }
 
-// retryEvery is the pause after a failure.
+// retryEvery is the pause after a failure where nothing lags.
 const retryEvery = 5 * time.Second
 
 // Run commits until ctx ends, and then commits what is pending.
 func (k *Committer) Run(ctx context.Context) {
-	interval := k.interval
-	if interval == 0 {
-		interval = retryEvery
-	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+	due := time.NewTimer(time.Hour)
+	defer due.Stop()
+	due.Stop()
+	armed := false
 	for {
 		select {
 		case <-ctx.Done():
-			k.commit()
+			k.write(true)
 			return
+		case <-k.began:
+			if !armed {
+				due.Reset(k.interval)
+				armed = true
+			}
+			continue
 		case <-k.wake:
-			k.commit()
-		case <-tick.C:
-			k.commit()
+		case <-due.C:
+		}
+		due.Stop()
+		k.commit()
+		if armed = k.Fault() != nil; armed {
+			due.Reset(cmp.Or(k.interval, retryEvery))
 		}
 	}
 }
 
-func (k *Committer) commit() {
+// commit writes what is due.
+func (k *Committer) commit() { k.write(false) }
+
+// write writes what is due, or all.
+func (k *Committer) write(all bool) {
 	k.mu.Lock()
-	batch, large, tickets := k.pending, k.large, k.tickets
-	k.pending, k.large, k.tickets = map[recordKey]unwritten{}, nil, nil
+	batch, large, tickets := k.takeDue(all), k.large, k.tickets
+	k.large, k.tickets, k.waits = nil, nil, false
 	k.mu.Unlock()
 	for i := range large {
 		large[i].sortInto(batch)
@@ -217,8 +298,40 @@ func (k *Committer) commit() {
 		k.countWear(batch, k.bytesWritten()-before)
 		k.settle(batch, err)
 	}
+	for i := range large {
+		if err == nil {
+			k.outdate(&large[i])
+		}
+	}
 	for _, t := range tickets {
 		k.done(t, err)
+	}
+}
+
+// takeDue takes the pending records that may be written by now, or all. The lock is held.
+func (k *Committer) takeDue(all bool) map[recordKey]unwritten {
+	batch, now := k.pending, time.Now()
+	k.pending = map[recordKey]unwritten{}
+	for id, u := range batch {
+		if !all && u.after.After(now) {
+			k.pending[id] = u
+			delete(batch, id)
+		}
+	}
+	return batch
+}
+
+// outdate drops the pending records that a large request, which was written, replaces.
+func (k *Committer) outdate(by *sequenced) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.pending) == 0 {
+		return
+	}
+	for _, r := range by.Records {
+		if id := (recordKey{r.Kind, r.Key}); k.pending[id].seq < by.seq {
+			delete(k.pending, id)
+		}
 	}
 }
 
@@ -251,7 +364,7 @@ func (k *Committer) settle(batch map[recordKey]unwritten, err error) {
 		}
 		newer, ok := k.pending[id]
 		switch {
-		case !ok:
+		case !ok, newer.seq < u.seq && !u.asked: // the other one was held back
 			k.pending[id] = unwritten{Record: *lasting}
 		case newer.lasting() == nil:
 			newer.replaced = lasting

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,6 +54,10 @@ func TestKeeper(t *testing.T) {
 			[]Request{lag(record("a", "2"))},
 			"k/a=2",
 		},
+		{"many over one that clients are being told of", []Request{
+			{Records: []store.Record{record("a", "1")}, Told: true},
+			soon(manyAnd(record("a", "2"))...),
+		}, nil, "k/a=2"},
 		{"asked for over what is failing", []Request{soon(record("a", "1"))}, []Request{asks(record("a", "2"))}, "k/a=1"},
 	}
 	for _, tt := range tests {
@@ -204,5 +209,151 @@ func TestNothingIsNotStored(t *testing.T) {
 	NewCommitter(&storetest.Commits{}, 0, func(_ uint64, err error) { got = err }, nil).Add(Request{Ticket: 1})
 	if got == nil {
 		t.Error("told that it is stored")
+	}
+}
+
+// What may lag is written when it has lagged for the interval, with all that came meanwhile; what is
+// committed before takes it along, and the next interval begins with the next record.
+func TestLagsForAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, began := &storetest.Commits{}, time.Now()
+		k := NewCommitter(st, 15*time.Second, func(uint64, error) {}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); k.Run(ctx) }()
+		at := func(s int, r Request) { time.Sleep(time.Until(began.Add(time.Duration(s) * time.Second))); k.Add(r) }
+		note := func(s, commits int) {
+			t.Helper()
+			time.Sleep(time.Until(began.Add(time.Duration(s)*time.Second - time.Millisecond)))
+			before, _ := st.Count()
+			time.Sleep(2 * time.Millisecond)
+			after, _ := st.Count()
+			if after-before != 1 || after != commits {
+				t.Errorf("%d s: %d and then %d commits, want the last to be number %d", s, before, after, commits)
+			}
+		}
+		at(7, Request{Records: []store.Record{record("a", "1")}, Lag: true})
+		at(21, Request{Records: []store.Record{record("b", "1")}, Lag: true})
+		note(22, 1)
+		at(30, Request{Records: []store.Record{record("a", "2")}, Lag: true})
+		at(40, Request{Records: []store.Record{record("c", "1")}})
+		at(41, Request{Records: []store.Record{record("b", "2")}, Lag: true})
+		note(56, 3) // 2 was at 40 s
+		time.Sleep(time.Minute)
+		st.Fail(errDisk)
+		at(120, Request{Records: []store.Record{record("a", "3")}, Lag: true})
+		at(136, Request{Records: []store.Record{record("b", "3")}, Lag: true})
+		time.Sleep(time.Second)
+		st.Fail(nil)
+		note(150, 4) // tried at 135 s
+		cancel()
+		<-done
+		if got := st.State(); got != "k/a=3 k/b=3 k/c=1" {
+			t.Errorf("the store has %q", got)
+		}
+	})
+}
+
+// manyAnd returns a record among so many deletions that a request has too many for the core.
+func manyAnd(r store.Record) []store.Record {
+	out := []store.Record{r}
+	for i := range largeRequest {
+		out = append(out, record(fmt.Sprint("many", i), ""))
+	}
+	return out
+}
+
+// toldStep is a request at a time.
+type toldStep struct {
+	at   time.Duration
+	adds Request // none: nothing is added
+	want string  // in the store behind it
+}
+
+// What clients are being told of is not in the store before they can have heard it, whatever else is
+// written meanwhile; what comes later for the same key goes before it.
+func TestToldFirst(t *testing.T) {
+	const ms = time.Millisecond
+	told := func(key, data string) Request { return Request{Records: []store.Record{record(key, data)}, Told: true} }
+	soon := func(key, data string) Request { return Request{Records: []store.Record{record(key, data)}} }
+	asks := func(key, data string) Request { return Request{Records: []store.Record{record(key, data)}, Ticket: 1} }
+	both := Request{Records: []store.Record{record("a", "1"), record("b", "1")}, Told: true}
+	large := Request{Records: manyAnd(record("a", "2")), Ticket: 1}
+	tests := []struct {
+		name  string
+		steps []toldStep
+	}{
+		{"alone", []toldStep{{0, told("a", "1"), ""}, {249 * ms, Request{}, ""}, {251 * ms, Request{}, "k/a=1"}}},
+		{"beside others", []toldStep{
+			{0, told("a", "1"), ""},
+			{100 * ms, asks("b", "1"), "k/b=1"},
+			{200 * ms, soon("c", "1"), "k/b=1 k/c=1"},
+			{251 * ms, Request{}, "k/a=1 k/b=1 k/c=1"},
+		}},
+		{"each in its time", []toldStep{
+			{0, told("a", "1"), ""},
+			{100 * ms, told("b", "1"), ""},
+			{251 * ms, Request{}, "k/a=1"},
+			{351 * ms, Request{}, "k/a=1 k/b=1"},
+		}},
+		{"replaced by a later one", []toldStep{
+			{0, told("a", "1"), ""}, {100 * ms, asks("a", "2"), "k/a=2"}, {time.Second, Request{}, "k/a=2"},
+		}},
+		{"replaced by a later one among many", []toldStep{
+			{0, told("a", "1"), ""}, {100 * ms, large, "k/a=2"}, {time.Second, Request{}, "k/a=2"},
+		}},
+		{"behind a formatter", []toldStep{
+			{0, Request{Records: []store.Record{record("a", "1")}, Told: true, Decoded: true}, ""},
+			{100 * ms, told("b", "1"), ""},
+			{1499 * ms, Request{}, ""},
+			{1501 * ms, Request{}, "k/a=1 k/b=1"},
+		}},
+		{"together with one that is told of again", []toldStep{
+			{0, both, ""},
+			{100 * ms, told("b", "2"), ""},
+			{200 * ms, told("b", "3"), ""},
+			{449 * ms, Request{}, ""},
+			{451 * ms, Request{}, "k/a=1 k/b=3"},
+		}},
+		{"together with one that is replaced", []toldStep{
+			{0, both, ""}, {100 * ms, told("b", "2"), ""}, {200 * ms, asks("b", "3"), "k/a=1 k/b=3"},
+		}},
+		{"before what replaces all", []toldStep{
+			{0, told("a", "1"), ""}, {100 * ms, Request{Due: true}, "k/a=1"}, {101 * ms, told("b", "1"), "k/a=1"},
+		}},
+		{"told of again", []toldStep{
+			{0, told("a", "1"), ""}, {100 * ms, told("a", "2"), ""}, {349 * ms, Request{}, ""}, {351 * ms, Request{}, "k/a=2"},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { checkTold(t, tt.steps, told("last", "1")) })
+		})
+	}
+}
+
+// checkTold adds requests, each in its time, and a last one just before the end.
+func checkTold(t *testing.T, steps []toldStep, last Request) {
+	t.Helper()
+	st, began := &storetest.Commits{}, time.Now()
+	k := NewCommitter(st, time.Minute, func(uint64, error) {}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); k.Run(ctx) }()
+	for _, s := range steps {
+		time.Sleep(time.Until(began.Add(s.at)))
+		if s.adds.Records != nil || s.adds.Due {
+			k.Add(s.adds)
+		}
+		synctest.Wait()
+		if got := st.State(); got != s.want {
+			t.Errorf("after %v the store has %q, want %q", s.at, got, s.want)
+		}
+	}
+	k.Add(last)
+	cancel()
+	<-done
+	if got := st.State(); !strings.HasSuffix(got, "k/last=1") {
+		t.Errorf("at the end the store has %q", got)
 	}
 }

@@ -6,12 +6,18 @@ import (
 	"lorawand/bridge/store"
 )
 
+// Kept is a store that knows whether it may be older than what it has confirmed.
+type Kept interface {
+	Store
+	Behind() bool
+}
+
 // CatchUp makes all counters that must never go back skip ahead if the store may be
 // older than what it has confirmed, see store.Store.Behind and
 // session.Device.SkipAhead. It changes the loaded state, and reports whether it had
 // to. With an error nothing is stored, and the next start skips ahead from the same
 // place again.
-func CatchUp(s *store.Store, st State) (bool, error) {
+func CatchUp(s Kept, st State) (bool, error) {
 	if !s.Behind() {
 		return false, nil
 	}

@@ -20,6 +20,7 @@ import (
 	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/upstream/client"
 	"lorawand/bridge/upstream/journal"
+	"lorawand/bridge/upstream/record"
 	"lorawand/bridge/v3"
 )
 
@@ -304,7 +305,7 @@ func (s *stand) counts() []int {
 			continue
 		}
 		var n int
-		if _, err := fmt.Sscanf(a.user[FrameProperty], "AYfg8g==:%d", &n); err != nil || n >= s.sent {
+		if _, err := fmt.Sscanf(a.user[record.FrameProperty], "AYfg8g==:%d", &n); err != nil || n >= s.sent {
 			s.Errorf("arrived: %+v", a)
 			continue
 		}

@@ -6,14 +6,19 @@ import (
 	"time"
 
 	"lorawand/bridge/upstream/client"
+	"lorawand/bridge/upstream/record"
 	"lorawand/bridge/v3"
 )
 
 // message returns what is published there.
-func (u *Upstream) message(m *v3.Message, lane Lane, done func(error)) *client.Message {
-	user, ids := mark(m, lane)
+func (u *Upstream) message(m *v3.Message, lane record.Lane, done func(error)) *client.Message {
+	ids, frame := record.IDs(m, lane)
+	user := []client.Property{{Key: record.LaneProperty, Val: string(lane)}}
+	if frame != "" {
+		user = append(user, client.Property{Key: record.FrameProperty, Val: frame})
+	}
 	return &client.Message{
-		Topic: u.o.Prefix + m.Topic(m.Application), Payload: marked(m.Payload, ids), User: user, Done: done,
+		Topic: u.o.Prefix + m.Topic(m.Application), Payload: record.Marked(m.Payload, ids), User: user, Done: done,
 	}
 }
 
@@ -31,7 +36,7 @@ func (u *Upstream) sendLive(ctx context.Context, c *client.Conn) error {
 			}
 			continue
 		}
-		if err := c.Publish(ctx, u.message(&it.m, Live, func(err error) { u.delivered(it, err) })); err != nil {
+		if err := c.Publish(ctx, u.message(&it.m, record.Live, func(err error) { u.delivered(it, err) })); err != nil {
 			return err
 		}
 	}
@@ -112,8 +117,9 @@ func (u *Upstream) await(ctx context.Context, wait time.Duration) bool {
 // window.
 func (u *Upstream) mayBackfill() bool {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	return !u.queue.waits() && u.acks.flying() < window/2
+	may := !u.queue.waits() && u.acks.flying() < window/2
+	u.mu.Unlock()
+	return may
 }
 
 // backfillOne sends the next message of the journal.
@@ -128,12 +134,12 @@ func (u *Upstream) backfillOne(ctx context.Context, c *client.Conn) (more bool, 
 		return false, nil
 	}
 	u.acks.sent(e.Number)
-	m, err := parseRecord(e.Message)
+	m, err := record.Parse(e.Message)
 	if err != nil { // of another version
 		u.acks.done(e.Number)
 		return true, nil
 	}
-	return true, c.Publish(ctx, u.message(&m, Backfill, func(err error) {
+	return true, c.Publish(ctx, u.message(&m, record.Backfill, func(err error) {
 		u.acks.done(e.Number)
 		u.mu.Lock()
 		u.count(&u.status.Backfilled, err)
@@ -187,26 +193,26 @@ type ack struct {
 // begin forgets what was sent over an earlier connection.
 func (a *acks) begin() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.list = nil
+	a.mu.Unlock()
 }
 
 func (a *acks) sent(number uint64) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.list = append(a.list, ack{number: number})
+	a.mu.Unlock()
 }
 
 func (a *acks) flying() int {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.list)
+	n := len(a.list)
+	a.mu.Unlock()
+	return n
 }
 
 // done says that a message is acknowledged.
 func (a *acks) done(number uint64) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	for i := range a.list {
 		if a.list[i].number == number {
 			a.list[i].done = true
@@ -215,13 +221,14 @@ func (a *acks) done(number uint64) {
 	for len(a.list) > 0 && a.list[0].done {
 		a.last, a.moved, a.list = a.list[0].number, true, a.list[1:]
 	}
+	a.mu.Unlock()
 }
 
 // take returns the number of the last message up to which all are acknowledged, if that
 // is another one than before.
 func (a *acks) take() (number uint64, moved bool) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	moved, a.moved = a.moved, false
-	return a.last, moved
+	number, moved, a.moved = a.last, a.moved, false
+	a.mu.Unlock()
+	return number, moved
 }

@@ -21,6 +21,7 @@ import (
 	"lorawand/bridge/store"
 	"lorawand/bridge/upstream/client"
 	"lorawand/bridge/upstream/journal"
+	"lorawand/bridge/upstream/record"
 	"lorawand/bridge/v3"
 )
 
@@ -151,9 +152,9 @@ func ring(bell chan struct{}) {
 // Status returns how it does.
 func (u *Upstream) Status() Status {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	s := u.status
 	s.Waiting = len(u.queue.items)
+	u.mu.Unlock()
 	return s
 }
 
@@ -173,7 +174,7 @@ func (u *Upstream) Run(ctx context.Context) error {
 		defer close(stored)
 		u.keep(ctx)
 		<-linked
-		u.store(true)
+		u.fault(u.store(true))
 		if err := u.journal.Close(); err != nil {
 			u.log.Error("the journal is not complete", "error", err)
 		}
@@ -198,11 +199,14 @@ func (u *Upstream) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-u.commit:
-			u.store(false)
+			u.fault(u.store(false))
 		case <-t.C:
-			u.store(false)
+			err := u.store(false)
 			u.journal.Expire(u.o.Calendar())
-			u.fault(u.journal.StoreCursor())
+			if err == nil {
+				err = u.journal.StoreCursor()
+			}
+			u.fault(err)
 		}
 	}
 }
@@ -210,32 +214,31 @@ func (u *Upstream) keep(ctx context.Context) {
 // store writes messages of the queue to the journal: those that wait for longer than
 // Commit; all that are not on their way while there is no connection, or no room; with
 // all, all.
-func (u *Upstream) store(all bool) {
+func (u *Upstream) store(all bool) error {
 	u.mu.Lock()
 	items := u.queue.storing(all, !u.status.Connected, time.Now().Add(-u.o.Commit))
 	u.mu.Unlock()
 	if len(items) == 0 {
-		return
+		return nil
 	}
 	records := make([][]byte, len(items))
 	for i, it := range items {
-		records[i] = appendRecord(nil, &it.m)
+		records[i] = record.Append(nil, &it.m)
 	}
 	n, err := u.journal.Append(records, u.o.Calendar())
-	u.fault(err)
 	u.mu.Lock()
 	u.queue.stored(items, n)
 	u.status.Lost += uint64(u.queue.shorten())
 	u.mu.Unlock()
 	ring(u.live)
 	ring(u.backfill)
+	return err
 }
 
 // fault notes why the journal cannot be written, or that it can, and what it has.
 func (u *Upstream) fault(err error) {
 	stats := u.journal.Stats()
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	if lost := stats.Lost - u.status.Journal.Lost; lost > 0 {
 		u.log.Warn("the journal is full or too old: the oldest messages are lost", "messages", lost)
 	}
@@ -248,4 +251,5 @@ func (u *Upstream) fault(err error) {
 		u.log.Error("the journal cannot be written; messages wait in memory", "error", err)
 	}
 	u.status.Fault = text
+	u.mu.Unlock()
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/upstream/client"
 	"lorawand/bridge/upstream/journal"
+	"lorawand/bridge/upstream/record"
 	"lorawand/bridge/v3"
 )
 
@@ -103,8 +105,8 @@ func (s *stand) checkLanes(missed int, back time.Time) {
 			continue
 		}
 		var n int
-		_, _ = fmt.Sscanf(a.user[FrameProperty], "AYfg8g==:%d", &n)
-		lane := a.user[LaneProperty]
+		_, _ = fmt.Sscanf(a.user[record.FrameProperty], "AYfg8g==:%d", &n)
+		lane := a.user[record.LaneProperty]
 		if n <= last[lane] {
 			s.Fatalf("%s: uplink %d after %d", lane, n, last[lane])
 		}
@@ -261,6 +263,8 @@ func TestUnwritable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		s.far.off = true
+		var log strings.Builder
+		s.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		s.start()
 		s.disk.SetReadOnly(true)
 		for range 5000 {
@@ -270,6 +274,9 @@ func TestUnwritable(t *testing.T) {
 		st := s.Status()
 		if st.Waiting > maxItems || st.Lost+uint64(st.Waiting) != 5000 || st.Fault == "" {
 			t.Errorf("%+v", st)
+		}
+		if n := strings.Count(log.String(), "the journal cannot be written"); n != 1 {
+			t.Errorf("it is told %d times:\n%s", n, log.String())
 		}
 		s.disk.SetReadOnly(false)
 		s.wait(time.Minute)
@@ -411,60 +418,6 @@ func TestTooLong(t *testing.T) {
 		}
 		s.stop()
 	})
-}
-
-// Which version of MQTT is tried next: 5 as long as nothing speaks against it.
-func TestVersions(t *testing.T) {
-	type try struct {
-		with     byte
-		loggedIn bool
-		err      error
-		atOnce   bool
-	}
-	other := errors.New("no route to host")
-	for _, tt := range []struct {
-		name       string
-		configured byte
-		tries      []try
-	}{
-		{"5", 0, []try{{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false}}},
-		{"says that it has 3.1.1", 0, []try{
-			{5, false, client.ErrVersion, true},
-			{4, true, other, false},
-			{4, false, client.ErrClosed, false},
-			{4, true, other, false},
-		}},
-		{"ends the connection", 0, []try{
-			{5, false, client.ErrClosed, true},
-			{4, true, other, false},
-			{5, false, client.ErrClosed, true},
-			{4, true, other, false},
-		}},
-		{"bad network", 0, []try{
-			{5, false, client.ErrSilent, false},
-			{5, false, client.ErrClosed, true},
-			{4, false, client.ErrClosed, false},
-			{5, true, other, false},
-			{5, false, client.ErrClosed, false},
-			{5, true, other, false},
-		}},
-		{"neither", 0, []try{
-			{5, false, client.ErrVersion, true}, {4, false, client.ErrVersion, false}, {5, false, client.ErrVersion, false},
-		}},
-		{"configured", 4, []try{
-			{4, false, client.ErrVersion, false}, {4, false, client.ErrClosed, false}, {4, true, other, false},
-		}},
-	} {
-		v := newVersions(tt.configured)
-		for i, try := range tt.tries {
-			if v.next != try.with {
-				t.Fatalf("%s: try %d with %d, want %d", tt.name, i, v.next, try.with)
-			}
-			if got := v.after(try.loggedIn, try.err); got != try.atOnce {
-				t.Errorf("%s: try %d, the next at once: %v", tt.name, i, got)
-			}
-		}
-	}
 }
 
 // A network that takes nothing and a disk that hangs do not hold up the end.

@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+// NoLease is among the correlation ids of an uplink that a machine has published while another one
+// may have taken its place: that one may publish the same uplink.
+const NoLease = "lorawand:lease:none"
+
+// Leased returns correlation ids, with NoLease among them where there is none.
+func Leased(ids []string, held bool) []string {
+	if held {
+		return ids
+	}
+	return JoinIDs(ids, NoLease)
+}
+
 // Names makes correlation ids, and the ids of session keys and errors. An id is
 // made of a time and random bytes. Where the calendar is not known the time in it
 // is wrong, but the id is unique all the same.

@@ -3,14 +3,12 @@
 package webhook
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,6 +19,7 @@ import (
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/httpclient"
 )
 
 // Limits of what waits, and of the deliveries.
@@ -29,7 +28,6 @@ const (
 	maxBytes    = 256 << 10 // of an application
 	maxTotal    = 1 << 20   // bytes of all
 	maxQueues   = 16        // applications that wait at a time
-	maxAnswer   = 64 << 10  // bytes that are read of an answer: its headers
 
 	timeout      = 10 * time.Second // of a delivery
 	firstPause   = time.Second      // before the second try
@@ -235,7 +233,7 @@ func (s *Sender) deliver(ctx context.Context, hook *access.Webhook, m *Message) 
 	if err != nil {
 		return err
 	}
-	switch code := answer.StatusCode; {
+	switch code := answer.Code; {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500:
@@ -245,25 +243,19 @@ func (s *Sender) deliver(ctx context.Context, hook *access.Webhook, m *Message) 
 	}
 }
 
-// post sends a request on a connection of its own. It follows no redirection: nobody
-// whom the owner has not named gets the message. The client of net/http would make the
-// package for MIPS 150 kB longer.
-func post(ctx context.Context, req *http.Request) (*http.Response, error) {
+// post sends a request on a connection of its own.
+func post(ctx context.Context, req *http.Request) (httpclient.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := dial(ctx, req.URL)
 	if err != nil {
-		return nil, err
+		return httpclient.Answer{}, err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
+	c := httpclient.New(conn)
+	defer c.Close()
 	req.Close = true
-	if err := req.Write(conn); err != nil {
-		return nil, err
-	}
-	// The body does not matter, and goes with the connection.
-	return http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxAnswer)), req)
+	a, _, err := c.Do(ctx, req, 0) // the body does not matter
+	return a, err
 }
 
 // dial connects to the host of a URL.

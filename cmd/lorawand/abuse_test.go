@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +32,7 @@ const (
 	starvedExtra = 100 * 40_000 // more bytes where the collector of garbage has to wait for a processor as all others
 	abuseLatency = 50 * time.Millisecond
 	abuseFactor  = 10        // times the latency of the same run without abuse
+	floodFactor  = 3         // the same for frames of nobody, which are on each gateway's air
 	abuseRate    = 50        // uplinks a second for the good client
 	abuseRound   = 1_000_000 // the numbers of a round's uplinks begin at a multiple of it
 )
@@ -39,20 +41,29 @@ const (
 type abuse struct {
 	name string
 	run  func(a *abused)
-	rate int // of uplinks a second for the good client, of which one in a thousand may be lost; 0: abuseRate, and none
+	// of uplinks a second for the good client, of which one in a thousand may be lost; 0: abuseRate, and none
+	rate    int
+	factor  int             // times the latency without abuse; 0: abuseFactor
+	prepare func(a *abused) // nil: nothing is to be prepared
 }
 
 var abuses = []abuse{
-	{"mutated packets before the login", (*abused).mutatedBeforeLogin, 0},
-	{"mutated packets after the login", (*abused).mutatedAfterLogin, 0},
-	{"half-open connections", (*abused).halfOpen, 0},
-	{"readers of QoS 0 that are slow", func(a *abused) { a.slowReaders(0) }, 0},
-	{"readers of QoS 1 that are slow", func(a *abused) { a.slowReaders(1) }, 0},
-	{"readers that do not acknowledge", (*abused).noAcknowledgements, 0},
-	{"logins without end", (*abused).logins, 0},
-	{"subscriptions without end", (*abused).subscriptions, 0},
-	{"wrong keys", (*abused).wrongKeys, 0},
-	{"hostile datagrams", (*abused).hostileDatagrams, 300},
+	{"mutated packets before the login", (*abused).mutatedBeforeLogin, 0, 0, nil},
+	{"mutated packets after the login", (*abused).mutatedAfterLogin, 0, 0, nil},
+	{"half-open connections", (*abused).halfOpen, 0, 0, nil},
+	{"readers of QoS 0 that are slow", func(a *abused) { a.slowReaders(0) }, 0, 0, nil},
+	{"readers of QoS 1 that are slow", func(a *abused) { a.slowReaders(1) }, 0, 0, nil},
+	{"readers that do not acknowledge", (*abused).noAcknowledgements, 0, 0, nil},
+	{"logins without end", (*abused).logins, 0, 0, nil},
+	{"subscriptions without end", (*abused).subscriptions, 0, 0, nil},
+	{"wrong keys", (*abused).wrongKeys, 0, 0, nil},
+	{"pushes that are refused", (*abused).refusedPushes, 0, 0, nil},
+	{"pushes that are refused, long", (*abused).longPushes, 0, 0, nil},
+	{"answers that are not read", (*abused).unreadAnswers, 0, 0, nil},
+	{"packets that are never finished", (*abused).unfinished, 0, 0, nil},
+	{"publishes that are never released", (*abused).unreleased, 0, 0, nil},
+	{"hostile datagrams", (*abused).hostileDatagrams, 300, 0, nil},
+	{"2000 frames of nobody a second", (*abused).framesOfNobody, 0, floodFactor, (*abused).withFlood},
 }
 
 // TestAbuse abuses a daemon in a process of its own, in one way after the other.
@@ -64,12 +75,16 @@ func TestAbuse(t *testing.T) {
 	for _, way := range abuses {
 		t.Run(way.name, func(t *testing.T) {
 			a.TB = t
+			if way.prepare != nil {
+				way.prepare(a)
+			}
 			goroutines, descriptors := a.holds()
 			// The machine may be held up by something else: once, but not always. What
 			// it takes itself meanwhile is not the daemon's.
 			for tries := 3; ; tries-- {
 				p99, machine := a.watched(way)
-				limit := max(min(abuseLatency, abuseFactor*quiet), abuseFactor*machine)
+				factor := time.Duration(cmp.Or(way.factor, abuseFactor))
+				limit := max(min(abuseLatency, factor*quiet), factor*machine)
 				if p99 <= limit {
 					break
 				}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -205,11 +207,13 @@ func (a *abused) readers(read func(c net.Conn, stop <-chan struct{})) {
 }
 
 // storm repeats something until the storm is over.
-func (a *abused) storm(run func(i, n int) error) {
+func (a *abused) storm(run func(i, n int) error) { a.stormFor(stormLength, run) }
+
+func (a *abused) stormFor(length time.Duration, run func(i, n int) error) {
 	var done atomic.Int64
 	began := time.Now()
 	attack(attackers, func(i int) {
-		for n := 0; time.Since(began) < stormLength; n++ {
+		for n := 0; time.Since(began) < length; n++ {
 			if err := run(i, n); err != nil && !errors.Is(err, io.EOF) {
 				a.Error(err)
 				return
@@ -217,7 +221,7 @@ func (a *abused) storm(run func(i, n int) error) {
 			done.Add(1)
 		}
 	})
-	a.Logf("%d of them, %.0f/s", done.Load(), float64(done.Load())/stormLength.Seconds())
+	a.Logf("%d of them, %.0f/s", done.Load(), float64(done.Load())/length.Seconds())
 }
 
 // logins connects with a good key and leaves, from many addresses.
@@ -261,9 +265,16 @@ func (a *abused) subscriptions() {
 	})
 }
 
+// guessesEnv says how long wrong keys are tried, such as "1m".
+const guessesEnv = "LORAWAND_GUESSES"
+
 // wrongKeys guesses keys from many addresses, and waits for no answer.
 func (a *abused) wrongKeys() {
-	a.storm(func(i, n int) error {
+	length, err := time.ParseDuration(os.Getenv(guessesEnv))
+	if err != nil {
+		length = stormLength
+	}
+	a.stormFor(length, func(i, n int) error {
 		c, err := a.connection(loopback(n%500*attackers + i))
 		if err != nil {
 			return err
@@ -341,4 +352,26 @@ func (a *abused) datagramSeeds() [][]byte {
 		of(gwmp.PushData, `{"rxpk":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+"}"),
 		of(gwmp.PullData, ""), of(gwmp.TxAck, `{"txpk_ack":{"error":"TOO_LATE"}}`), of(gwmp.PullResp, `{"txpk":{}}`),
 	}
+}
+
+// unreadAnswers asks for an answer to each packet, and reads none.
+func (a *abused) unreadAnswers() {
+	many := [][]byte{
+		bytes.Repeat(packetOf(0xc0), 2000),
+		bytes.Repeat(packetOf(0x62, []byte{0, 7}), 1000),
+		bytes.Repeat(packetOf(0x82, []byte{0, 1}, text("v3/app2/devices/+/up"), []byte{1}), 200),
+		bytes.Repeat(packetOf(0x32, text("x"), []byte{0, 1}), 500),
+	}
+	conns := a.crowd("asks", 90)
+	for _, c := range conns {
+		defer c.Close()
+	}
+	began := time.Now()
+	attack(attackers, func(i int) {
+		for n := i; time.Since(began) < stormLength; n += attackers {
+			c := conns[n%len(conns)]
+			_ = c.(net.Conn).SetWriteDeadline(time.Now().Add(5 * time.Millisecond)) // it may be cut off
+			_, _ = c.Write(many[n%len(many)])
+		}
+	})
 }

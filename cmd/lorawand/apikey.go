@@ -132,6 +132,9 @@ func newAPIKeyList() *cobra.Command {
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := loadKnowing(cmd, *application); err != nil {
+			return err
+		}
 		l := listing[admin.Key]{
 			operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME",
 			spare: []string{"EXPIRES"}, wide: *wide,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -62,7 +63,11 @@ func newRestore() *cobra.Command {
 			}
 			defer f.Close()
 			in = f
-			question := fmt.Sprintf("Replace all devices, keys and applications in %s by those of %s?", c.Store.Path, args[0])
+			place := c.Store.Path
+			if c.Store.URL != "" {
+				place = "the state on NATS"
+			}
+			question := fmt.Sprintf("Replace all devices, keys and applications in %s by those of %s?", place, args[0])
 			if err := confirm(cmd, *yes, question); err != nil {
 				return err
 			}
@@ -90,12 +95,22 @@ func backup(ctx context.Context, c config.Config, w io.Writer) error {
 	if !errors.Is(err, admin.ErrNotRunning) {
 		return err
 	}
-	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral})
+	if hasNATS && c.Store.URL != "" {
+		b, err := readNATS(ctx, &c)
+		if err != nil {
+			return err
+		}
+		return b.Backup(w)
+	}
+	s, err := openFiles(nil, &c, nil)
 	if err != nil {
 		return err
 	}
 	return errors.Join(s.Backup(w), s.Close())
 }
+
+// backer can be backed up.
+type backer interface{ Backup(w io.Writer) error }
 
 // restore checks a backup before anything is changed, and prints where the devices
 // continue.
@@ -114,7 +129,7 @@ func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) err
 	var did state.Restored
 	err = ask(ctx, c, "restore", admin.BackupPart{Text: text}, func(r state.Restored) error { did = r; return nil })
 	if errors.Is(err, admin.ErrNotRunning) {
-		err = store.Restore(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral}, merging(b, &did))
+		err = restoreStore(ctx, &c, merging(b, &did))
 	} else if err == nil {
 		err = awaitDaemon(ctx, c)
 	}
@@ -122,6 +137,18 @@ func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) err
 		return err
 	}
 	return printRestored(w, did)
+}
+
+// restoreStore replaces the state, which no daemon has open.
+func restoreStore(ctx context.Context, c *config.Config, merge store.Merge) error {
+	if !hasNATS || c.Store.URL == "" {
+		return store.Restore(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral}, merge)
+	}
+	s, err := openStore(ctx, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Restore(merge), s.Close())
 }
 
 // merging returns the merge of a backup with the store, and records its result.

@@ -54,7 +54,7 @@ func (s *site) stored() state.State {
 	if err != nil {
 		s.Fatal(err)
 	}
-	st, state, err := openState(c, nil)
+	st, state, err := openState(context.Background(), c, nil)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -1,3 +1,5 @@
+//go:build !small
+
 package main
 
 import (
@@ -133,15 +135,15 @@ func (e *emulation) instructions(b *testing.B) int64 {
 	return each[groups/2]
 }
 
-// pace is the time between two uplinks, each of which waits for the message of the
+// spacing is the time between two uplinks, each of which waits for the message of the
 // one before.
-const pace = 100 * time.Millisecond
+const spacing = 100 * time.Millisecond
 
 // paced sends uplinks, and waits for the message of the last.
 func (d *benchDaemon) paced(b *testing.B, c *quietClient, f *quietForwarder, count int) {
 	b.Helper()
 	for _, p := range d.datagrams(b, count) {
-		next, before := time.Now().Add(pace), c.ups.Load()
+		next, before := time.Now().Add(spacing), c.ups.Load()
 		f.send(b, p)
 		for end := time.Now().Add(time.Minute); c.ups.Load() == before; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {

@@ -23,8 +23,9 @@ import (
 type quietClient struct {
 	conn   net.Conn
 	ups    atomic.Int64
-	downs  atomic.Int64 // down/queued, down/sent and the like
-	stored atomic.Int64 // PUBACKs
+	downs  atomic.Int64  // down/queued, down/sent and the like
+	stored atomic.Int64  // PUBACKs
+	up     chan struct{} // has one while an uplink came since it was last read
 	wg     sync.WaitGroup
 }
 
@@ -52,7 +53,7 @@ func newQuietClient(b testing.TB, addr, key string) *quietClient {
 			b.Fatal(ack)
 		}
 	}
-	q := &quietClient{conn: c}
+	q := &quietClient{conn: c, up: make(chan struct{}, 1)}
 	q.wg.Go(func() { q.read(r) })
 	b.Cleanup(q.close)
 	return q
@@ -87,6 +88,10 @@ func (q *quietClient) read(r *bufio.Reader) {
 			}
 			if length -= 2 + n; string(topic[n-3:n]) == "/up" {
 				q.ups.Add(1)
+				select {
+				case q.up <- struct{}{}:
+				default:
+				}
 			} else {
 				q.downs.Add(1)
 			}

@@ -36,6 +36,12 @@ func (b *boards) current() boardList {
 // all returns the boards in the order of the configuration.
 func (b *boards) all() []*onboard { return b.current().boards }
 
+// has reports whether a gateway has its concentrator on this host. Until the chip has told its EUI, that of a
+// gateway without one in the configuration is not known.
+func (b *boards) has(eui radio.EUI64) bool {
+	return slices.ContainsFunc(b.all(), func(o *onboard) bool { return o.EUI() == eui })
+}
+
 func (b *boards) set(list []*onboard, past sx1302.DriverStats) { b.now.Store(&boardList{list, past}) }
 
 // stats returns the counts of all boards, present and past, so that no count ever

@@ -31,6 +31,7 @@ var chipFaults = []struct {
 	{"one error of the bus", 100 * time.Millisecond, func(m *sx1302test.Chip) {
 		m.Break(sx1302test.Fault{Bus: errors.New("bus")})
 	}},
+	{"panic of the driver", 2 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Panic: "of the test"}) }},
 	{"dead bus", 5 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Bus: errors.New("bus")}) }},
 	{"counter stands still", 3 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Frozen: true}) }},
 	{"torn counter", 30 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Torn: true}) }},

@@ -34,6 +34,7 @@ type chromium struct {
 	session string // of the one page
 	faults  []string
 	hosts   []string // that were asked for something
+	asked   int      // how often
 }
 
 // devtools is a message of the protocol: a call, its answer, or an event.
@@ -48,6 +49,9 @@ type devtools struct {
 	} `json:"error,omitempty"`
 }
 
+// lanName is the gateway's own address by a name that browsers do not trust without TLS.
+const lanName = "gateway.lan"
+
 // patience is how long a page may take for anything: the machine may be slow and loaded.
 const patience = 30 * time.Second
 
@@ -58,7 +62,8 @@ func newChromium(t *testing.T) *chromium {
 	home := t.TempDir()
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu",
 		"--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-		"--disable-extensions", "--hide-scrollbars", "--user-data-dir="+filepath.Join(home, "profile"), "about:blank")
+		"--disable-extensions", "--hide-scrollbars", "--host-resolver-rules=MAP "+lanName+" 127.0.0.1",
+		"--user-data-dir="+filepath.Join(home, "profile"), "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	theirs, ours, err := os.Pipe()
@@ -167,6 +172,7 @@ func (c *chromium) event(method string, params json.RawMessage) {
 	case "Network.requestWillBeSent":
 		u, err := url.Parse(p.Request.URL)
 		c.mu.Lock()
+		c.asked++
 		if err == nil && u.Host != "" && !slices.Contains(c.hosts, u.Host) {
 			c.hosts = append(c.hosts, u.Host)
 		}

@@ -65,8 +65,23 @@ func unserved(c *config.Config) (out []string) {
 	if len(c.Upstreams) > 0 && !hasTLS {
 		out = append(out, "upstream")
 	}
+	if len(c.Backfills) > 0 && !hasTLS {
+		out = append(out, "backfill")
+	}
 	if len(c.Forwards) > 0 && !hasForward {
 		out = append(out, "forward")
+	}
+	if len(c.ChirpStacks) > 0 && !hasChirpStack {
+		out = append(out, "chirpstack: this build has no ChirpStack")
+	}
+	if c.Store.URL != "" && !hasNATS {
+		out = append(out, "store.url: this build has no NATS JetStream")
+	}
+	if c.IsExtender() && !hasForward {
+		out = append(out, "role")
+	}
+	if c.Extenders.Listen != "" && !hasTLS {
+		out = append(out, "extenders.listen")
 	}
 	for i := range c.Gateways {
 		g := &c.Gateways[i]

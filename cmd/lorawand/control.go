@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -31,12 +32,24 @@ type caller interface {
 // ask asks the running daemon for an operation, and calls each for every part of
 // the answer.
 func ask[T any](ctx context.Context, c config.Config, op string, args any, each func(T) error) error {
+	if c.IsExtender() && isOfServer(op) {
+		return fmt.Errorf("this host is an extender: devices, keys and all else are on its central, %s", c.Central.Address)
+	}
 	err := call(ctx, admin.Client{Path: c.Control.Socket}, op, args, each)
 	if errors.Is(err, fs.ErrPermission) {
 		path := c.Control.Socket
 		return fmt.Errorf("the control socket %s: %w; %s", path, fs.ErrPermission, socketFix(path))
 	}
 	return err
+}
+
+// ofServer begins the names of the operations on what an extender does not have.
+var ofServer = []string{
+	"application.", "backup", "codec.", "device.", "downlink.", "formatter.", "key.", "mqtt.", "restore", "web.",
+}
+
+func isOfServer(op string) bool {
+	return slices.ContainsFunc(ofServer, func(prefix string) bool { return strings.HasPrefix(op, prefix) })
 }
 
 // operate is ask for an operation that also works without a daemon: if none runs,
@@ -65,7 +78,7 @@ func noParts(struct{}) error { return nil }
 // withoutDaemon opens the store and calls do, which works like a daemon without
 // gateways and clients.
 func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) error {
-	s, st, err := openState(c, nil)
+	s, st, err := openState(ctx, c, nil)
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w, and no daemon answers on the control socket %s", err, c.Control.Socket)
 	}

@@ -177,6 +177,17 @@ func checkOneGateway(t *testing.T, s *site) {
 	if strings.Contains(out, "never") || strings.Contains(out, "unconfirmed") {
 		t.Errorf("gateway list:\n%s", out)
 	}
+	for _, name := range []string{"eui-a1c0ffee00000001", "a1c0ffee00000001", "A1C0FFEE00000001"} {
+		out = s.must("", "gateway", "get", name)
+		for _, want := range []string{
+			"gateway:        eui-a1c0ffee00000001\nplan:           EU_863_870_TTN\nstate:          connected ",
+			"\nlast TX_ACK:    ", "\nduty cycle:     868.0–868.6 MHz 0.00 of 1 %\naddress:        127.0.0.1:",
+		} {
+			contains(t, "gateway get "+name, out, want)
+		}
+	}
+	contains(t, "gateway get --json", s.must("", "gateway", "get", "--json", "eui-a1c0ffee00000001"), `"confirmed":true`)
+	contains(t, "no gateway", s.fails("", "gateway", "get", "gw9"), `gateway "gw9": no such gateway`)
 	out = s.must("", "gateway", "airtime", "--proof", "eui-a1c0ffee00000001")
 	for _, want := range []string{
 		"868.0–868.6 MHz  36 s", "RX1", "HIGHEST", "network", "1 emission checked: none meets another",

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -38,7 +38,8 @@ import (
 // daemon has all running parts and connects them.
 type daemon struct {
 	log     *slog.Logger
-	store   *store.Store
+	store   stateStore
+	lead    lead // of the store
 	state   state.State
 	bridge  *bridge.Bridge
 	broker  *broker.Broker
@@ -49,11 +50,15 @@ type daemon struct {
 	home    *homeassistant.Announcer
 
 	upstreams *upstreams
+	backfills *backfills
 
 	problems *problems.Source // tells what is wrong
 	udp      *udp.Driver      // nil: off
 
-	forwarding forwarding
+	forwarding  forwarding
+	chirpStacks chirpStacks
+	extenders   extenders
+	ways        ways
 
 	boards boards
 	certs  *certificates // nil: no TLS
@@ -94,6 +99,7 @@ type parts struct {
 	open   opener   // of boards
 	disk   store.FS // the store's file system; nil: its folder
 	record recordTo // nil: nothing is recorded
+	led    lead     // a store that this process leads; it may be none
 }
 
 func newDaemonOf(c config.Config, log *slog.Logger, p parts) (d *daemon, err error) {
@@ -101,14 +107,15 @@ func newDaemonOf(c config.Config, log *slog.Logger, p parts) (d *daemon, err err
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.formatters = formatter.New(formatterOptions(c, log))
+	d.formatters = formatter.New(withMemory("/", formatterOptions(c, log)))
 	defer func() {
 		if err != nil {
 			d.close()
 			d = nil
 		}
 	}()
-	if d.store, d.state, err = openStateOn(p.disk, c, log); err != nil {
+	d.lead = p.led
+	if d.store, d.state, err = openStateOf(p, c, log); err != nil {
 		return d, err
 	}
 	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
@@ -143,11 +150,12 @@ func newDaemonOf(c config.Config, log *slog.Logger, p parts) (d *daemon, err err
 		Gateways: gateways, Store: d.store, Outbox: d,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version, Provisioned: d.home.Changed,
+		Lease: d.lead.left(),
 	}
 	if err = d.addBridge(c, o, p.record); err != nil {
 		return d, err
 	}
-	if err = d.listenUDP(c, euis, clock); err != nil {
+	if err = d.listenGateways(&c, euis, clock); err != nil {
 		return d, err
 	}
 	warnListening(c.Gateways, log)
@@ -156,7 +164,13 @@ func newDaemonOf(c config.Config, log *slog.Logger, p parts) (d *daemon, err err
 
 // addBridge makes the bridge, with other networks and with a recording, if they are asked for.
 func (d *daemon) addBridge(c config.Config, o bridge.Options, record recordTo) (err error) {
+	if err = d.openUpstreams(&c); err != nil {
+		return err
+	}
 	if err = d.addForwarder(&c, &o); err != nil {
+		return err
+	}
+	if err = d.addChirpStacks(&c, &o); err != nil {
 		return err
 	}
 	if record != nil {
@@ -176,14 +190,33 @@ func formatterOptions(c config.Config, log *slog.Logger) formatter.Options {
 	}
 }
 
+// withMemory switches scripts off where the machine, whose root is given, has too little memory for them.
+func withMemory(root string, o formatter.Options) formatter.Options {
+	if has, enough := forScripts(root); !o.NoJavaScript && !enough {
+		o.NoJavaScript = true
+		o.Logger.Warn("JavaScript formatters are switched off: the machine has too little memory for them", "MB", has/1e6,
+			"needed", scriptsMemory/1_000_000)
+	}
+	return o
+}
+
+// listenGateways opens the ports for packet forwarders and for extenders.
+func (d *daemon) listenGateways(c *config.Config, onUDP []radio.EUI64, clock *bridge.Clock) error {
+	d.ways.set(c.Gateways)
+	if err := d.listenUDP(c, onUDP, clock); err != nil {
+		return err
+	}
+	return d.listenExtenders(c, clock)
+}
+
 // listenUDP opens the port for packet forwarders, if the configuration has one.
-func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridge.Clock) (err error) {
+func (d *daemon) listenUDP(c *config.Config, gateways []radio.EUI64, clock *bridge.Clock) (err error) {
 	if c.UDP.Listen == "" {
 		return nil
 	}
 	d.udp, err = udp.Listen(udp.Options{
 		Listen: c.UDP.Listen, Gateways: gateways, Allow: c.UDP.Networks(), AcceptUnknown: c.UDP.AcceptUnknown,
-		Now: clock.Host, Logger: d.log,
+		Now: clock.Host, Logger: d.log, Elsewhere: d.notUDP,
 	})
 	return err
 }
@@ -225,11 +258,8 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 // rx1Delay returns what the network tells devices that join, in s.
 func rx1Delay(c config.Config) uint8 { return uint8(c.Network.RX1Delay.D() / time.Second) }
 
-// openDoors opens the control socket, the HTTP server, and the ways to brokers upstream.
+// openDoors opens the control socket and the HTTP server.
 func (d *daemon) openDoors(c config.Config) (err error) {
-	if d.upstreams, err = newUpstreams(&c, d); err != nil {
-		return err
-	}
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		RX1Delay: rx1Delay(c),
@@ -243,6 +273,7 @@ func (d *daemon) openDoors(c config.Config) (err error) {
 	}
 	d.addProblems(&c, a)
 	d.addUpstreams(a)
+	d.lead.addTo(a)
 	d.addReport(a)
 	if c.HTTP.Listen != "" {
 		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {
@@ -258,12 +289,13 @@ func (d *daemon) openDoors(c config.Config) (err error) {
 }
 
 // Publish takes what is published, for the broker, for webhooks, for Home Assistant and
-// for brokers upstream.
+// for servers upstream.
 func (d *daemon) Publish(m v3.Message) {
 	d.broker.Publish(m)
 	d.hooks.Publish(m)
 	d.home.Publish(m)
 	d.upstreams.publish(m)
+	d.backfills.publish(m)
 }
 
 // webhook returns that of an application.
@@ -304,7 +336,11 @@ func first(addresses []string) string {
 
 // push passes an application's downlinks to the bridge.
 func (d *daemon) push(ctx context.Context, p broker.Push) error {
-	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
+	_, err := d.bridge.TryPush(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
+	if refused, ok := errors.AsType[*v3.Error](err); ok {
+		return fmt.Errorf("%w: %w", broker.ErrRefused, refused)
+	}
+	return err
 }
 
 // refused turns a refusal of an MQTT client into an event.
@@ -357,40 +393,6 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 		}
 	}
 	return out, nil
-}
-
-// openState opens the store and loads the state. log may be nil, see store.Options.
-func openState(c config.Config, log *slog.Logger) (*store.Store, state.State, error) {
-	return openStateOn(nil, c, log)
-}
-
-func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store, state.State, error) {
-	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, FS: disk, Logger: log})
-	if err != nil {
-		return nil, state.State{}, err
-	}
-	st, err := state.Load(s, bridge.WrongMICs(), c.MQTT.Tenant)
-	if err != nil {
-		_ = s.Close()
-		return nil, state.State{}, err
-	}
-	catchUp(s, st, cmp.Or(log, slog.Default()))
-	return s, st, nil
-}
-
-// catchUp skips ahead if the store may be older than what it has confirmed. If that
-// cannot be stored, nothing else can, and the store has reported it; the radio
-// works all the same.
-func catchUp(s *store.Store, st state.State, log *slog.Logger) {
-	behind, err := state.CatchUp(s, st)
-	switch {
-	case err != nil:
-		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead "+
-			"again", "error", err)
-	case behind:
-		log.Warn("the store is older than its last confirmed commit: FCntDown and JoinNonces have skipped ahead", "devices",
-			st.Devices.Len())
-	}
 }
 
 // newBroker makes the broker.

@@ -40,19 +40,21 @@ func (d *daemon) run(ctx context.Context) error {
 	stopBroker := stage(ctx, fail, d.broker.Run)
 	stopHooks := stage(ctx, fail, d.hooks.Run)
 	stopHome := stage(ctx, fail, d.home.Run)
-	stopUpstreams := stage(ctx, fail, d.upstreams.run)
+	stopUpstreams, stopBackfills := stage(ctx, fail, d.upstreams.run), stage(ctx, fail, d.backfills.run)
 	stopFormatters := stage(ctx, fail, d.formatters.Run)
 	stopRecorder := func() {}
 	if d.recorder != nil {
 		stopRecorder = stage(ctx, fail, d.recorder.Run)
 	}
 	stopBridge := stage(ctx, fail, d.bridge.Run)
+	stopLead := stage(ctx, fail, d.lead.run)
 	doors := d.startDoors(ctx, fail)
 	var stops []func()
-	stops = append(stops, stage(ctx, fail, d.forwarding.run))
+	stops = append(stops, stage(ctx, fail, d.forwarding.run), stage(ctx, fail, d.chirpStacks.run))
 	if d.udp != nil {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
 	}
+	stops = append(stops, d.extenders.start(ctx, fail, d.bridge))
 	d.boards.start = func(o *onboard) {
 		o.stop = stage(ctx, fail, func(ctx context.Context) error { return o.Run(ctx, d.bridge) })
 	}
@@ -62,23 +64,42 @@ func (d *daemon) run(ctx context.Context) error {
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	d.log.Info("lorawand stops")
-	stops = append(stops, stopHome, stopBridge, stopRecorder, stopFormatters, stopUpstreams, stopHooks, stopBroker)
+	stops = append(stops, stopHome, stopLead, stopBridge, stopRecorder, stopFormatters, stopUpstreams, stopBackfills,
+		stopHooks, stopBroker)
 	if replace != nil {
-		defer d.store.Close()
-		for _, stop := range stops {
-			stop()
-		}
-		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
-		for _, stop := range doors { // the answer is on its way through one of them
-			stop()
-		}
-		return errAnew
+		return d.anew(ctx, replace, doors, stops)
 	}
 	if err := d.stop(append(doors, stops...)); err != nil {
 		return err
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
+	}
+	return nil
+}
+
+// anew replaces the state when all work has stopped, and returns errAnew, or nil if the daemon has to
+// stop meanwhile.
+func (d *daemon) anew(ctx context.Context, r *restoring, doors, stops []func()) error {
+	leads := hasNATS && d.lead.store() != nil // then this machine goes on leading
+	if !leads {
+		defer d.store.Close()
+	}
+	for _, stop := range stops {
+		stop()
+	}
+	if leads { // its servers may not answer, and a stop does not wait for them
+		defer context.AfterFunc(ctx, func() { _ = d.store.Close() })()
+	}
+	r.done <- d.store.Restore(merging(r.backup, r.did))
+	for _, stop := range doors { // the answer is on its way through one of them
+		stop()
+	}
+	if !errors.Is(context.Cause(ctx), context.Canceled) {
+		return errAnew
+	}
+	if leads {
+		_ = d.store.Close()
 	}
 	return nil
 }
@@ -133,6 +154,7 @@ func (d *daemon) close() {
 	if d.udp != nil {
 		_ = d.udp.Close()
 	}
+	d.extenders.closeUnused()
 	if d.recorder != nil {
 		_ = d.recorder.Close()
 	}

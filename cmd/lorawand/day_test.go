@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,8 +24,10 @@ import (
 type dayItem struct {
 	device    string
 	confirmed bool
-	final     []string // events that end it
-	replaced  bool
+	pushed    time.Time
+	final     []string  // events that end it
+	ended     time.Time // the last of them
+	replaced  bool      // or nobody knows whether it was taken
 }
 
 // day is the application of a simulated day: it pushes, replaces, answers, and
@@ -33,9 +36,28 @@ type day struct {
 	*world
 	*dice
 
+	every time.Duration                   // between two uplinks of a device, in the middle
+	lost  func(error)                     // is told of a push that nobody has answered; nil: there must be none
+	sends func(device string, s air.Sent) // is told of uplinks; may be nil
+
+	pushing atomic.Int64 // goroutines of pushes
+
 	mu      sync.Mutex
 	items   map[string]*dayItem
+	count   int                 // of items so far
 	waiting map[string][]string // by device: items that have no final event
+	gone    map[int32]bool      // numbers of those that were forgotten without one: they may still have been on their way
+	twice   func(*dayItem) bool // whether an item may have a second final event; nil: none may
+}
+
+func newDay(t *testing.T, seed uint64) *day {
+	t.Helper()
+	d := &day{
+		world: newWorld(t, "EU_863_870_TTN"), dice: newDice(seed), every: 15 * time.Minute, items: map[string]*dayItem{},
+		waiting: map[string][]string{}, gone: map[int32]bool{},
+	}
+	d.message = d.told
+	return d
 }
 
 // dice may be thrown by several goroutines.
@@ -62,11 +84,7 @@ func TestAirDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const devices = 200
 		length := 24 * time.Hour / time.Duration(emulatedShare)
-		d := &day{
-			world: newWorld(t, "EU_863_870_TTN"), dice: newDice(11), items: map[string]*dayItem{},
-			waiting: map[string][]string{},
-		}
-		d.message = d.told
+		d := newDay(t, 11)
 		var refused atomic.Int64
 		for i := range 2 {
 			rnd := newDice(uint64(i))
@@ -91,7 +109,10 @@ func TestAirDay(t *testing.T) {
 		}
 		heard := 0
 		for i := range devices {
-			d.device(i, length, &heard)
+			d.device(i, length, func(o air.DeviceOptions) *air.Device {
+				o.Heard = func(air.Heard) { heard++ }
+				return d.otaa(i, o)
+			})
 		}
 		d.run()
 		time.Sleep(length + time.Hour)
@@ -106,18 +127,18 @@ func TestAirDay(t *testing.T) {
 			}
 		}
 		d.check()
-		if len(d.items) < 5000/emulatedShare || refused.Load() < int64(100/emulatedShare) || heard != len(d.sent) {
-			t.Errorf("%d items, %d refused, %d heard of %d sent: that tests little", len(d.items), refused.Load(), heard,
+		if d.count < 5000/emulatedShare || refused.Load() < int64(100/emulatedShare) || heard != len(d.sent) {
+			t.Errorf("%d items, %d refused, %d heard of %d sent: that tests little", d.count, refused.Load(), heard,
 				len(d.sent))
 		}
-		t.Logf("%d items, %d downlinks sent and heard, %d refused; fullest hour at %.2f of its duty cycle", len(d.items),
+		t.Logf("%d items, %d downlinks sent and heard, %d refused; fullest hour at %.2f of its duty cycle", d.count,
 			len(d.sent), refused.Load(), fullest)
 	})
 }
 
 // device joins, and sends every quarter of an hour or so until the day is over,
-// then more often until its queue is empty.
-func (d *day) device(i int, length time.Duration, heard *int) {
+// then more often until its queue is empty. put puts it on the air.
+func (d *day) device(i int, length time.Duration, put func(air.DeviceOptions) *air.Device) {
 	var v *air.Device
 	begin := time.Now()
 	var live func()
@@ -127,38 +148,45 @@ func (d *day) device(i int, length time.Duration, heard *int) {
 		if now > length+50*time.Minute {
 			return
 		}
-		f := frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("x")}
+		f := frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2, FRMPayload: payloadOfDay}
 		if d.n(3) == 0 {
 			f.MType = frame.ConfirmedUp
 		}
 		if d.n(10) == 0 {
 			f.FOpts = []byte{air.LinkCheckReq}
 		}
-		if _, err := v.Send(f); err != nil {
+		sent, err := v.Send(f)
+		if err != nil {
 			if _, err := v.Join(); err != nil {
 				d.Error(err)
 			}
 			again(time.Minute)
 			return
 		}
+		if d.sends != nil {
+			d.sends(v.Name(), sent)
+		}
 		if now > length {
 			again(2*time.Minute + time.Duration(d.n(20))*time.Second)
 			return
 		}
 		if d.n(3) == 0 {
-			go d.pushes(v.Name())
+			go d.pushes(v.Name(), "")
 		}
-		again(5*time.Minute + time.Duration(d.n(20*60))*time.Second)
+		again(d.every/3 + time.Duration(d.n(int(d.every/time.Second)*4/3))*time.Second)
 	}
-	v = d.otaa(i, air.DeviceOptions{DataRate: uint8(2 + i%4), Version: air.Version(i % 2), Heard: func(air.Heard) {
-		*heard++
-	}})
+	v = put(air.DeviceOptions{DataRate: uint8(2 + i%4), Version: air.Version(i % 2)})
 	again(time.Duration(i) * 3 * time.Second)
 }
 
+// payloadOfDay is 22.5 °C in CayenneLPP.
+var payloadOfDay = []byte{1, 0x67, 0, 0xE1}
+
 // pushes pushes one to three items, now or within the next minutes; one in ten
-// replaces what waits.
-func (d *day) pushes(device string) {
+// replaces what waits. to are the gateways of a group, as JSON; "": it is no group.
+func (d *day) pushes(device, to string) {
+	d.pushing.Add(1)
+	defer d.pushing.Add(-1)
 	wait := time.Duration(d.n(300)) * time.Second
 	if d.n(2) == 0 {
 		wait = time.Duration(d.n(4500)) * time.Millisecond // an answer
@@ -170,12 +198,13 @@ func (d *day) pushes(device string) {
 	var bodies []string
 	var names []string
 	for range 1 + d.n(3) {
-		name := fmt.Sprintf("own:%d", len(d.items))
-		confirmed := d.n(3) == 0
-		d.items[name] = &dayItem{device: device, confirmed: confirmed}
+		name := fmt.Sprintf("own:%d", d.count)
+		d.count++
+		confirmed := d.n(3) == 0 && to == ""
+		d.items[name] = &dayItem{device: device, confirmed: confirmed, pushed: time.Now()}
 		names = append(names, name)
-		bodies = append(bodies, fmt.Sprintf(`{"f_port":%d,"frm_payload":%q,"confirmed":%v,"priority":%d,"correlation_ids":[%q]}`,
-			1+d.n(200), base64.StdEncoding.EncodeToString(make([]byte, 1+d.n(30))), confirmed, d.n(7), name))
+		bodies = append(bodies, fmt.Sprintf(`{"f_port":%d,"frm_payload":%q,"confirmed":%v,"priority":%d,"correlation_ids":[%q]%s}`,
+			1+d.n(200), base64.StdEncoding.EncodeToString(make([]byte, 1+d.n(30))), confirmed, d.n(7), name, to))
 	}
 	if replace {
 		for _, name := range d.waiting[device] {
@@ -185,7 +214,19 @@ func (d *day) pushes(device string) {
 	}
 	d.waiting[device] = append(d.waiting[device], names...)
 	d.mu.Unlock()
-	d.push(device, replace, `{"downlinks":[`+strings.Join(bodies, ",")+`]}`)
+	err := d.tryPush(device, replace, `{"downlinks":[`+strings.Join(bodies, ",")+`]}`)
+	switch {
+	case err == nil:
+	case d.lost == nil:
+		d.Error(err)
+	default:
+		d.lost(err)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, name := range names {
+			d.items[name].replaced = true
+		}
+	}
 }
 
 // told notes the events that end an item.
@@ -204,10 +245,16 @@ func (d *day) told(m v3.Message) {
 	for _, id := range v.IDs {
 		it := d.items[id]
 		if it == nil {
+			if n, err := strconv.Atoi(strings.TrimPrefix(id, "own:")); err == nil && !d.gone[int32(n)] {
+				d.Errorf("%s of %s for %s, which has ended long ago", m.Suffix, m.Device, id)
+			}
 			continue
 		}
 		if m.Suffix == v3.DownAck || m.Suffix == v3.DownFailed || m.Suffix == v3.DownSent && !it.confirmed {
-			it.final = append(it.final, m.Suffix)
+			if len(it.final) > 0 && d.twice != nil && d.twice(it) {
+				continue
+			}
+			it.final, it.ended = append(it.final, m.Suffix), time.Now()
 			d.waiting[it.device] = without(d.waiting[it.device], id)
 		}
 	}
@@ -228,9 +275,7 @@ func without(ids []string, id string) []string {
 func (d *day) check() {
 	unfinished := 0
 	for name, it := range d.items {
-		if len(it.final) > 1 {
-			d.Errorf("%s of %s ends with %v", name, it.device, it.final)
-		}
+		d.checkItem(name, it)
 		if len(it.final) == 0 && !it.replaced {
 			unfinished++
 			if it := d.devices.Device(deviceID(it.device)); it.Queue.Len() == 0 && it.Queue.Awaiting() == nil {
@@ -238,7 +283,13 @@ func (d *day) check() {
 			}
 		}
 	}
-	if unfinished > len(d.items)/100 {
-		d.Errorf("%d of %d items are not over when the day is", unfinished, len(d.items))
+	if unfinished > d.count/100 {
+		d.Errorf("%d of %d items are not over when the day is", unfinished, d.count)
+	}
+}
+
+func (d *day) checkItem(name string, it *dayItem) {
+	if len(it.final) > 1 {
+		d.Errorf("%s of %s ends with %v", name, it.device, it.final)
 	}
 }

@@ -194,7 +194,7 @@ func freeAddr(what string, usual int, out io.Writer, listen func(string) (io.Clo
 
 // provisionDemo puts devices and an API key into the store, as an owner would.
 func provisionDemo(c config.Config, devices []*session.Device) (key string, err error) {
-	s, st, err := openState(c, nil)
+	s, st, err := openState(context.Background(), c, nil)
 	if err != nil {
 		return "", err
 	}

@@ -84,7 +84,7 @@ func newDeviceList() *cobra.Command {
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
+		c, err := loadKnowing(cmd, *application)
 		if err != nil {
 			return err
 		}
@@ -270,14 +270,13 @@ func newDeviceExport() *cobra.Command {
 	cmd.Flags().BoolVar(&args.Session, "session", false,
 		"include sessions and MAC state, for a hand-over to another server")
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
-		c, err := loadConfig(cmd)
+		all := args.Application
+		if len(ids) > 0 {
+			all = ""
+		}
+		c, err := loadKnowing(cmd, all)
 		if err != nil {
 			return err
-		}
-		if args.Application != "" && len(ids) == 0 {
-			if err := checkApplication(args.Application); err != nil {
-				return err
-			}
 		}
 		if args.Application, args.Devices, err = devicesOfOne(args.Application, ids); err != nil {
 			return err

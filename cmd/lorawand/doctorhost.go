@@ -58,10 +58,20 @@ func (d *doctor) software(ctx context.Context, c *config.Config) {
 
 // configuration says which file is in force.
 func (d *doctor) configuration(path string, c *config.Config) {
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	switch secrets := c.Secrets(); {
+	case err != nil:
 		d.say("configuration", true, "lorawand config default > "+path, "there is no %s: the defaults hold", path)
-	} else {
+	case info.Mode().Perm()&0o004 != 0 && len(secrets) > 0:
+		d.say("configuration", false, fmt.Sprintf("chgrp lorawand %s && chmod 0640 %s", path, path),
+			"every user of this host may read %s, which has %s", path, strings.Join(secrets, ", "))
+	default:
 		d.say("configuration", true, "", "%s is good, %s", path, plural(len(c.Gateways), "gateway"))
+	}
+	if has, enough := forScripts(d.root + "/"); c.Formatter.JavaScript && !enough {
+		d.inform("memory", "use cayennelpp, or decode in the application",
+			"the machine has %d MB of memory: JavaScript formatters, which need %d MB, are switched off", has/1_000_000,
+			scriptsMemory/1_000_000)
 	}
 	for _, line := range config.Unknown(os.Environ()) {
 		d.say("environment", true, "correct or remove it", "%s", line)
@@ -82,6 +92,11 @@ func (d *doctor) withoutDaemon(c *config.Config) *problems.Snapshot {
 		case err != nil:
 			d.say("port", false, fixOfDoor(err), "%s = %q: %v", all[i].setting, all[i].address, err)
 		}
+	}
+	if hasNATS && c.Store.URL != "" {
+		d.nats(c)
+		s.Store.Path = ""
+		return s
 	}
 	d.folder("store", c.Store.Path)
 	d.folder("control socket", filepath.Dir(c.Control.Socket))

@@ -155,6 +155,7 @@ func TestForwardedFrames(t *testing.T) {
 		}
 	}
 	p.checkForwarded(p.site, p.foreign.Addr().String())
+	p.checkBeyond(p.site, nil, 0, nil)
 }
 
 // checkForwarded checks what people are told of it.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,7 +16,8 @@ import (
 )
 
 func newGateway() *cobra.Command {
-	return group("gateway", "Look at the gateways", newGatewayList(), newGatewayAirtime())
+	all := append(pairing(), newGatewayList(), newGatewayGet(), newGatewayAirtime())
+	return group("gateway", "Look at the gateways", all...)
 }
 
 func newGatewayList() *cobra.Command {
@@ -34,6 +38,51 @@ func newGatewayList() *cobra.Command {
 	return cmd
 }
 
+func newGatewayGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "get GATEWAY", Short: "Show a gateway", Long: "Show a gateway, by its id or EUI.",
+		Args: cobra.ArbitraryArgs,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		if len(names) != 1 {
+			return usage(errors.New("it needs one gateway id or EUI"))
+		}
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		found := fmt.Errorf("gateway %.40q: no such gateway", names[0])
+		err = ask(cmd.Context(), c, "gateway.list", nil, func(part json.RawMessage) error {
+			var g admin.Gateway
+			if err := json.Unmarshal(part, &g); err != nil || g.ID != names[0] && !strings.EqualFold(g.EUI.String(), names[0]) {
+				return err
+			}
+			if found = nil; *asJSON {
+				return printJSON(cmd.OutOrStdout())(part)
+			}
+			return printGateway(cmd.OutOrStdout(), &g)
+		})
+		return cmp.Or(err, found)
+	}
+	return cmd
+}
+
+// gatewayRows name the columns of gatewayRow where they stand below each other.
+var gatewayRows = [...]string{
+	"gateway:", "plan:", "state:", "last frame:", "last PULL_DATA:", "last TX_ACK:", "clock:", "duty cycle:",
+}
+
+func printGateway(w io.Writer, g *admin.Gateway) (err error) {
+	for i, cell := range strings.Split(gatewayRow(g), "\t") {
+		_, err = fmt.Fprintf(w, "%-16s%s\n", gatewayRows[i], cell)
+	}
+	if g.Address != "" {
+		_, err = fmt.Fprintf(w, "address:        %s\n", plainLine(g.Address))
+	}
+	return err
+}
+
 func gatewayRow(g *admin.Gateway) string {
 	state := "never connected"
 	switch {
@@ -48,10 +97,14 @@ func gatewayRow(g *admin.Gateway) string {
 	if g.Connected && !g.Confirmed {
 		ack = "unconfirmed"
 	}
-	return strings.Join([]string{
+	cells := []string{
 		g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack,
 		clock(g), dutyCycle(g.SubBands),
-	}, "\t")
+	}
+	for i := range cells { // a tab in what an error says would be one cell more
+		cells[i] = plainLine(cells[i])
+	}
+	return strings.Join(cells, "\t")
 }
 
 // clock shows what keeps the calendar of a gateway right, and how well.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"lorawand/bridge/admin"
@@ -24,4 +25,15 @@ func TestGatewayClock(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", g, got, want)
 		}
 	}
+}
+
+// Whatever a fault says, a gateway has its cells.
+func TestGatewayOfManyWords(t *testing.T) {
+	g := admin.Gateway{ID: "gw", Fault: "open /dev/a\tb: no\nsuch device", GNSS: "a\tb"}
+	var out strings.Builder
+	if err := printGateway(&out, &g); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "gateway get", out.String(), "state:          does not work: open /dev/a\uFFFDb: no\uFFFDsuch device\n")
+	contains(t, "gateway get", out.String(), "clock:          its own; a\uFFFDb\n")
 }

@@ -33,6 +33,8 @@ func TestIsolation(t *testing.T) {
 		{"what waits for a client that is away", (*house).offline},
 		{"a session of the other's client id", (*house).otherSession},
 		{"pages for operators", (*house).pages},
+		{"calls of the HTTP API", (*house).calls},
+		{"what Home Assistant is told", (*house).discovery},
 	}
 	for _, version := range []byte{4, 5} {
 		for _, tt := range tests {
@@ -66,7 +68,7 @@ func newHouse(t *testing.T, version byte) *house {
 		t.Fatal(err)
 	}
 	h.site.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"",
-		"[http]\nlisten = \"127.0.0.1:0\"", 1))
+		"[http]\nlisten = \"127.0.0.1:0\"\napi_listen = \"127.0.0.1:0\"", 1))
 	for i, app := range houseApps {
 		device := strings.Replace(deviceJSON("dev1", houseAddrs[i].String()), "0102030405060708",
 			fmt.Sprintf("010203040506070%d", i), 1)
@@ -190,6 +192,8 @@ func (h *house) filters() {
 		"/v3/app1/#", "v3//app1/#",
 		"v3/app2/../app1/#", "v3/app2@app1/#", "v3/app+/#", "V3/app1/#", "v3/APP1/#", "$share/g/v3/app1/#",
 		"$share/app1/#", "$share/g/v3/app1@ttn/devices/dev1/up",
+		"homeassistant/#", "homeassistant/+/+/config", "homeassistant/device/+/config", "homeassistant/status",
+		"$share/g/homeassistant/#", "lorawand/gateways/+/status", "lorawand/gateways/#",
 		"$queue/#", "$SYS/#", "$SYS/broker/#", "lorawand/#", "lorawand/status", "app1/#", "client", "app1/client",
 	} {
 		c, err := h.connect(houseOptions{app: 1, id: "client", clean: true})
@@ -340,6 +344,31 @@ func (h *house) otherSession() {
 		other.close()
 	}
 	h.client(0, kept).gets(1)
+}
+
+// discovery: each application's client is told of its own devices.
+func (h *house) discovery() {
+	var clients []*houseClient
+	for app, name := range houseApps {
+		h.site.must("", "application", "set", name, "--home-assistant")
+		c := h.client(app, nil)
+		c.subscribe("homeassistant/#")
+		c.subscribe("v3/+/devices/+/up")
+		clients = append(clients, c)
+	}
+	h.send()
+	h.settle()
+	for app, c := range clients {
+		c.gets(1)
+		own := []byte("homeassistant/")
+		for end := time.Now().Add(10 * time.Second); !bytes.Contains(c.heard(), own) && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if !bytes.Contains(c.heard(), own) {
+			h.Errorf("%s is told of no device", houseApps[app])
+		}
+		c.knowsNothing()
+	}
 }
 
 // pages: what is served without a login has nothing of any application.

@@ -20,7 +20,7 @@ const sessionVersion = 1
 
 // keeping returns how MQTT sessions outlive a restart, or nil if they do not. Then
 // it deletes the sessions kept before.
-func keeping(c *config.Config, s *store.Store, log *slog.Logger) *broker.Keeping {
+func keeping(c *config.Config, s stateStore, log *slog.Logger) *broker.Keeping {
 	var stored []sessions.Record
 	for kind, name := range sessionKinds {
 		for _, r := range s.Records(name) {

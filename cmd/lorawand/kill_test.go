@@ -5,9 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +19,6 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"lorawand/concentrator/air"
-	"lorawand/concentrator/udp"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 	"lorawand/radio/region"
@@ -30,34 +27,66 @@ import (
 // killsEnv asks for more kills than the few that every test run does.
 const killsEnv = "LORAWAND_KILLS"
 
-// TestKill kills the daemon at random instants, in real traffic, and starts it
-// again. No frame counter may carry two plaintexts, nothing that was answered
-// may be lost, no device may have to join again.
+// TestKill kills the daemon at random instants, in real traffic, and starts it again: 20 uplinks a
+// second, some of which somebody repeats, and eight applications that push, replace and log in anew. No frame
+// counter may carry two plaintexts, nothing that was answered may be lost, no device may have to join
+// again, no frame and no DevNonce is taken twice, and each item comes to one end, in its turn.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	kills := 20
+	kills := 50
 	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
 		kills = n
 	}
-	k := newKilled(t)
+	for i := range killSites { // each of its own, as most of the time is waiting
+		t.Run(fmt.Sprint("site ", i+1), func(t *testing.T) {
+			t.Parallel()
+			testKill(t, max(1, (kills+i)/killSites))
+		})
+	}
+}
+
+func testKill(t *testing.T, kills int) {
+	k, life, starved := newKilled(t), killLife, watchStarvation(t)
+	if kills > 100 { // there is time for more items, in the end too
+		life, k.most = 2*life, 2*killDevices
+	}
 	k.start()
 	k.traffic()
 	k.joined()
-	k.wg.Go(k.application)
-	var slowest time.Duration
+	for i := range killClients {
+		k.wg.Go(func() { k.pusher(i) })
+	}
+	k.mu.Lock()
+	joined, ups, began := len(k.sent), len(k.ups), time.Now()
+	k.mu.Unlock()
+	var starts []time.Duration
 	rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	for range kills {
-		time.Sleep(time.Duration(rnd.Int64N(int64(2 * time.Second))))
+		time.Sleep(time.Duration(rnd.Int64N(int64(life))))
+		killed := time.Now() // frames of before that can be stored
 		k.kill()
-		slowest = max(slowest, k.start())
+		starts = append(starts, k.start())
+		k.replay(rnd, killed.Add(-killLag))
 	}
+	k.mu.Lock()
+	ups = len(k.ups) - ups
+	k.mu.Unlock()
+	lasted := time.Since(began)
 	k.drain()
+	k.awaitEnds()
+	drained := time.Since(began) - lasted
 	k.kill()
 	k.check()
-	t.Logf("%d kills, serving again after at most %v; %d items answered, %d downlinks on the air", kills,
-		slowest.Round(time.Millisecond), len(k.answered), len(k.sent))
-	if slowest > time.Second {
-		t.Errorf("serving again after %v", slowest)
+	slices.Sort(starts)
+	slowest, middle := starts[len(starts)-1], starts[len(starts)/2]
+	again := k.checkEnds()
+	k.checkJoinAccepts(joined)
+	t.Logf("%d kills in %.0f s, serving again after at most %v; %d items answered, the last within %.0f s; %d of them "+
+		"told of again behind a kill; %d downlinks on the air; %.0f uplinks/s; %d frames repeated", kills, lasted.Seconds(),
+		slowest.Round(time.Millisecond), len(k.answered), drained.Seconds(), again, len(k.sent),
+		float64(ups)/lasted.Seconds(), k.replayed)
+	if slowest > time.Second && !starved() || middle > time.Second {
+		t.Errorf("serving again after %v, in the middle %v", slowest, middle)
 	}
 }
 
@@ -70,6 +99,16 @@ type killed struct {
 	cmd        *exec.Cmd
 	client     paho.Client
 	devices    []*air.Device
+	count      int           // of the devices
+	most       int           // items that wait, before the application stops to push
+	joining    int           // every so many of them joins, but the first
+	every      time.Duration // between two frames of a device
+	pace       time.Duration // between two frames at the end, at least
+	pause      time.Duration // between two pushes
+	also       []string      // more servers of the gateways
+	gateways   int           // of which each hears as many devices
+	settled    bool          // the network has nothing to ask of the devices
+	enough     chan struct{} // closed when the application pushes no more
 	stop       chan struct{}
 	wg         sync.WaitGroup
 
@@ -77,22 +116,50 @@ type killed struct {
 	joins    map[string]int
 	pushes   int
 	answered map[string]string // payload: device
-	heard    map[string]bool   // payloads
-	missed   map[string]int    // device: transmissions for it that it did not hear
+	pushed   map[string]time.Time
+	asked    time.Time       // when the last of these was pushed
+	heard    map[string]bool // payloads
+	missed   map[string]int  // device: transmissions for it that it did not hear
 	sent     []air.Transmission
 	ups      map[string]bool // device and f_cnt
 	twice    []string
+	excused  map[string]bool      // payloads that may be replaced
+	life     int                  // number of the daemon's start
+	ends     map[string]*itemEnd  // payload: what is told of it at last
+	order    map[string]int       // device: the item that it has heard last
+	hearings map[string]time.Time // payload: when a device has heard it last
+	deaf     [][2]time.Time       // from a start until the application heard, where RX1 could be over before
+	unturned []string             // items that came behind a later one
+	caught   []caughtFrame
+	again    func(radio.Uplink) // has the gateway hear a frame
+	replayed int
+	marked   int // uplinks that another machine may have published too
 }
 
-const killDevices = 8
+const (
+	killSites   = 2
+	killDevices = 64
+	killLife    = 2 * time.Second        // at most, from one start to the next kill
+	killCommit  = 200 * time.Millisecond // commit interval
+	killDeaf    = 800 * time.Millisecond // from a start on: then RX1 can be over
+)
+
+// newTraffic returns what goes on around a daemon that has n devices.
+func newTraffic(t *testing.T, n int) *killed {
+	return &killed{
+		mqtt: freeTCP(t), port: freeUDP(t), stop: make(chan struct{}), enough: make(chan struct{}), count: n, most: 5 * n,
+		joining: 2, every: 3 * time.Second, pace: 250 * time.Millisecond, pause: 250 * time.Millisecond, gateways: 1,
+		joins: map[string]int{}, answered: map[string]string{}, pushed: map[string]time.Time{}, heard: map[string]bool{},
+		missed: map[string]int{}, ups: map[string]bool{}, excused: map[string]bool{}, ends: map[string]*itemEnd{},
+		order:    map[string]int{},
+		hearings: map[string]time.Time{},
+	}
+}
 
 func newKilled(t *testing.T) *killed {
 	t.Helper()
-	k := &killed{
-		mqtt: freeTCP(t), port: freeUDP(t), stop: make(chan struct{}),
-		joins: map[string]int{}, answered: map[string]string{}, heard: map[string]bool{}, missed: map[string]int{},
-		ups: map[string]bool{},
-	}
+	k := newTraffic(t, killDevices)
+	k.joining, k.most, k.pace = 8, killDevices/2, 120*time.Millisecond
 	k.site = newSite(t, "")
 	conf, err := os.ReadFile(k.conf)
 	if err != nil {
@@ -101,47 +168,49 @@ func newKilled(t *testing.T) *killed {
 	text := strings.Replace(string(conf), `listen = ["127.0.0.1:0"]`, fmt.Sprintf("listen = [%q]", k.mqtt), 1)
 	text = strings.Replace(text, `listen = "127.0.0.1:0"`, fmt.Sprintf("listen = %q", k.port), 1)
 	text += "enforce_duty_cycle = false\n"
-	text = strings.Replace(text, "[store]", "[network]\nrx1_delay = \"1s\"\n[store]\ncommit_interval = \"500ms\"", 1)
+	text = strings.Replace(text, "[store]", fmt.Sprintf("[network]\nrx1_delay = \"1s\"\n[store]\ncommit_interval = %q",
+		killCommit), 1)
 	k.write("lorawand.toml", text)
 	k.binary = filepath.Join(k.dir, "lorawand")
 	if out, err := exec.Command("go", "build", "-o", k.binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	var devices strings.Builder
-	for i := range killDevices {
-		if i%2 == 0 {
-			d := deviceJSON(killName(i), fmt.Sprintf("010000%02X", i))
-			fmt.Fprintln(&devices, strings.Replace(d, `"session"`, `"mac_settings":{"rx2_data_rate_index":3},"session"`, 1))
-			continue
-		}
-		fmt.Fprintf(&devices, `{"ids":{"device_id":%q,"dev_eui":"00000000000000%02X","join_eui":"0000000000000007"},"lorawan_version":"MAC_V1_0_4",`+
-			`"lorawan_phy_version":"PHY_V1_0_4","frequency_plan_id":"EU_863_870_TTN","supports_join":true,"root_keys":{"app_key":{"key":%q}}}`+"\n", killName(i), i, testApp)
-	}
-	k.must(devices.String(), "device", "import", "-", "--application", "app1")
+	k.importDevices()
 	k.key = strings.TrimSpace(k.must("", "api-key", "create", "--application", "app1"))
 	return k
 }
 
-func killName(i int) string { return fmt.Sprintf("dev%02d", i) }
+// joinsAir reports whether a device joins over the air.
+func (k *killed) joinsAir(i int) bool { return i%k.joining == 1 }
 
-func freeTCP(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// importDevices adds the devices.
+func (k *killed) importDevices() {
+	k.Helper()
+	var devices strings.Builder
+	for i := range k.count {
+		if !k.joinsAir(i) {
+			d := deviceJSON(killName(i), fmt.Sprintf("0100%04X", i))
+			d = strings.Replace(d, "0102030405060708", fmt.Sprintf("%016X", i+1<<20), 1)
+			settings := `"mac_settings":{"rx2_data_rate_index":3},"session"`
+			if k.settled {
+				settings = strings.Replace(fmt.Sprintf(settledSettings, 1, 1), `"desired_rx2_data_rate_index":0`,
+					`"rx2_data_rate_index":3,"desired_rx2_data_rate_index":3`, 1)
+			}
+			fmt.Fprintln(&devices, strings.Replace(d, `"session"`, settings, 1))
+			continue
+		}
+		fmt.Fprintf(&devices, `{"ids":{"device_id":%q,"dev_eui":"%016X","join_eui":"0000000000000007"},"lorawan_version":"MAC_V1_0_4",`+
+			`"lorawan_phy_version":"PHY_V1_0_4","frequency_plan_id":"EU_863_870_TTN","supports_join":true,"root_keys":{"app_key":{"key":%q}}}`+"\n", killName(i), i, testApp)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	k.must(devices.String(), "device", "import", "-", "--application", "app1")
 }
 
-func freeUDP(t testing.TB) string {
-	t.Helper()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.LocalAddr().String()
+func killName(i int) string { return fmt.Sprintf("dev%02d", i) }
+
+// killNumber is the reverse of killName.
+func killNumber(name string) int {
+	i, _ := strconv.Atoi(strings.TrimPrefix(name, "dev"))
+	return i
 }
 
 // start starts the daemon and returns how long it takes until a client is
@@ -159,14 +228,24 @@ func (k *killed) start() time.Duration {
 	if err := k.cmd.Start(); err != nil {
 		k.Fatal(err)
 	}
+	p := k.cmd.Process
+	k.Cleanup(func() { _ = p.Kill() }) // of a test that gives up
+	k.mu.Lock()
+	k.life++
+	life := k.life
+	k.mu.Unlock()
+	message := func(_ paho.Client, m paho.Message) { k.told(life, m) }
 	for {
 		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
 			k.mqtt).SetClientID("app").SetUsername("app1").SetPassword(k.key).
 			SetAutoReconnect(false).SetOrderMatters(false).SetConnectTimeout(time.Second).SetWriteTimeout(time.Second))
 		if token := c.Connect(); token.WaitTimeout(2*time.Second) && token.Error() == nil {
-			if token := c.Subscribe("#", 1, k.message); token.WaitTimeout(2*time.Second) && token.Error() == nil {
+			if token := c.Subscribe("#", 1, message); token.WaitTimeout(2*time.Second) && token.Error() == nil {
 				k.mu.Lock()
 				k.client = c
+				if time.Since(begin) > killDeaf {
+					k.deaf = append(k.deaf, [2]time.Time{begin, time.Now()})
+				}
 				k.mu.Unlock()
 				return time.Since(begin)
 			}
@@ -190,12 +269,19 @@ func (k *killed) kill() {
 	c := k.client
 	k.client = nil
 	k.mu.Unlock()
+	// What the daemon had written before may not be read yet.
+	for end := time.Now().Add(time.Second); c.IsConnectionOpen() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	c.Disconnect(0)
 }
 
-// message looks at what comes over MQTT: an uplink may come once only; an item
+// message is told without the number of a life.
+func (k *killed) message(_ paho.Client, m paho.Message) { k.told(0, m) }
+
+// told looks at what comes over MQTT in a life of the daemon: an uplink may come once only; an item
 // that has failed is not lost, since the application knows.
-func (k *killed) message(_ paho.Client, m paho.Message) {
+func (k *killed) told(life int, m paho.Message) {
 	_, rest, _ := strings.Cut(string(m.Payload()), `"frm_payload":"`)
 	text, _, _ := strings.Cut(rest, `"`)
 	payload, _ := base64.StdEncoding.DecodeString(text)
@@ -204,6 +290,10 @@ func (k *killed) message(_ paho.Client, m paho.Message) {
 	switch {
 	case strings.HasSuffix(m.Topic(), "/down/failed"):
 		k.heard[string(payload)] = true
+		k.ended(life, string(payload))
+		return
+	case strings.HasSuffix(m.Topic(), "/down/sent"):
+		k.ended(life, string(payload))
 		return
 	case !strings.HasSuffix(m.Topic(), "/up"):
 		return
@@ -227,29 +317,25 @@ func (k *killed) traffic() {
 		defer k.mu.Unlock()
 		k.sent = append(k.sent, tx)
 	})
-	var f *udp.Forwarder
-	receiver := ether.Listen(air.ReceiverOptions{EUI: testEUI, Plan: plan, Hear: func(up radio.Uplink) { f.Uplink(up) }})
-	if f, err = udp.NewForwarder(udp.ForwarderOptions{
-		Server: k.port, EUI: testEUI, KeepAlive: 100 * time.Millisecond,
-		Transmit: receiver.Transmit,
-	}); err != nil {
-		k.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = f.Run(ctx) })
+	for i := range k.gateways {
+		for _, f := range k.gateway(ether, plan, i) {
+			wg.Go(func() { _ = f.Run(ctx) })
+		}
+	}
 	wg.Go(func() { _ = ether.Run(ctx) })
 	k.Cleanup(func() { cancel(); wg.Wait() })
-	for i := range killDevices {
+	for i := range k.count {
 		o := air.DeviceOptions{
 			Name: killName(i), Plan: plan, DataRate: 5, RSSI: -7000, SNR: 800, Heard: k.deviceHeard, Missed: k.deviceMissed,
 			Version: air.V1_0_4,
 		}
-		if i%2 == 0 {
-			o.DevAddr, o.Keys, o.Version = radio.DevAddr{1, 0, 0, byte(i)}, testKeys(k.TB), air.V1_0_3
+		if !k.joinsAir(i) {
+			o.DevAddr, o.Keys, o.Version = radio.DevAddr{1, 0, byte(i >> 8), byte(i)}, testKeys(k.TB), air.V1_0_3
 			o.RX2 = region.Window{Frequency: 869_525_000, DataRate: 3}
 		} else {
-			o.DevEUI, o.JoinEUI = radio.EUI64{7: byte(i)}, radio.EUI64{7: 7}
+			o.DevEUI, o.JoinEUI = radio.EUI64{6: byte(i >> 8), 7: byte(i)}, radio.EUI64{7: 7}
 			_ = o.RootKeys.AppKey.UnmarshalText([]byte(testApp))
 		}
 		v, err := ether.Device(o)
@@ -264,15 +350,21 @@ func (k *killed) traffic() {
 // joined waits until every device that joins has joined.
 func (k *killed) joined() {
 	k.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		k.mu.Lock()
 		n := len(k.joins)
 		k.mu.Unlock()
-		if n == killDevices/2 {
+		want := 0
+		for i := range k.count {
+			if k.joinsAir(i) {
+				want++
+			}
+		}
+		if n == want {
 			return
 		}
 		if time.Now().After(end) {
-			k.Fatalf("%d of %d devices have joined", n, killDevices/2)
+			k.Fatalf("%d of %d devices have joined", n, want)
 		}
 	}
 }
@@ -284,6 +376,7 @@ func (k *killed) deviceHeard(h air.Heard) {
 		k.joins[h.Device]++
 	}
 	if h.Data != nil && h.Data.FPort > 0 {
+		k.inTurn(h.Device, string(h.Data.FRMPayload))
 		k.heard[string(h.Data.FRMPayload)] = true
 	}
 }
@@ -296,8 +389,8 @@ func (k *killed) deviceMissed(m air.Missed) {
 
 // live is a device: it joins until it has joined, and then sends for ever.
 func (k *killed) live(v *air.Device) {
-	time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
-	for n := 0; ; n++ {
+	time.Sleep(time.Duration(rand.Int64N(int64(k.every))))
+	for n := rand.IntN(3); ; n++ {
 		d := frame.Data{
 			MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2,
 			FRMPayload: fmt.Appendf(nil, "%s %d", v.Name(), n),
@@ -306,7 +399,7 @@ func (k *killed) live(v *air.Device) {
 			d.MType = frame.ConfirmedUp
 		}
 		// At random, lest two devices meet in their windows for ever.
-		wait := time.Duration(2500+rand.IntN(1000)) * time.Millisecond
+		wait := k.every*5/6 + time.Duration(rand.Int64N(int64(k.every/3)))
 		if _, err := v.Send(d); errors.Is(err, air.ErrDevice) {
 			_, err = v.Join()
 			if err != nil {
@@ -331,23 +424,27 @@ func (k *killed) application() {
 		select {
 		case <-k.stop:
 			return
-		case <-time.After(250 * time.Millisecond):
+		case <-k.enough:
+			return
+		case <-time.After(k.pause):
 		}
 		k.mu.Lock()
 		c := k.client
 		k.pushes++
 		n := k.pushes
 		k.mu.Unlock()
-		if c == nil || len(k.missing()) > 5*killDevices { // more than the air can carry between kills
+		if c == nil || len(k.missing()) > k.most { // more than the air can carry between kills
 			continue
 		}
-		device := killName(n % killDevices)
+		device := killName(n % k.count)
 		payload := fmt.Sprintf("item %d", n)
-		body := fmt.Sprintf(`{"downlinks":[{"f_port":5,"frm_payload":%q,"confirmed":%v}]}`, base64.StdEncoding.EncodeToString([]byte(payload)), n%4 == 0)
+		body := fmt.Sprintf(`{"downlinks":[{"f_port":5,"frm_payload":%q,"confirmed":%v}]}`,
+			base64.StdEncoding.EncodeToString([]byte(payload)), isConfirmed(payload))
+		begin := time.Now()
 		token := c.Publish("v3/app1/devices/"+device+"/down/push", 1, false, body)
 		if token.WaitTimeout(3*time.Second) && token.Error() == nil {
 			k.mu.Lock()
-			k.answered[payload] = device
+			k.answered[payload], k.pushed[payload], k.asked = device, begin, begin
 			k.mu.Unlock()
 		}
 	}
@@ -358,55 +455,35 @@ func (k *killed) application() {
 func (k *killed) drain() {
 	close(k.stop)
 	k.wg.Wait()
-	for end := time.Now().Add(90 * time.Second); time.Now().Before(end) && len(k.missing()) > 0; {
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end) && len(k.lost()) > 0; {
+		waiting := strings.Join(k.missing(), "\n")
 		for _, v := range k.devices {
+			if !strings.Contains(waiting, v.Name()+" ") {
+				continue
+			}
 			if v.Busy() == 0 {
 				_, _ = v.Send(frame.Data{HasFPort: true, FPort: 3, FRMPayload: fmt.Appendf(nil, "drain %d", time.Now().UnixNano())})
 			}
-			time.Sleep(time.Duration(250+rand.IntN(200)) * time.Millisecond)
+			time.Sleep(k.pace + time.Duration(rand.Int64N(int64(k.pace))))
 		}
 	}
-}
-
-// missing returns the items that were answered and that no device has heard.
-func (k *killed) missing() (out []string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for payload, device := range k.answered {
-		if !k.heard[payload] {
-			out = append(out, device+" "+payload)
-		}
+	for _, item := range k.lost() {
+		device, _, _ := strings.Cut(item, " ")
+		k.Logf("%s is not heard; still queued for its device: %q", item, k.must("", "downlink", "list", "app1", device))
 	}
-	slices.Sort(out)
-	return out
-}
-
-// lost returns the items that were answered and neither heard nor failed, but for as
-// many of a device as it missed on the air: a frame that asks for no acknowledgement
-// is sent once, and whether it is heard depends on how fast the machine is.
-func (k *killed) lost() (out []string) {
-	k.mu.Lock()
-	missed := maps.Clone(k.missed)
-	k.mu.Unlock()
-	for _, item := range k.missing() {
-		var n int
-		device, payload, _ := strings.Cut(item, " ")
-		_, _ = fmt.Sscanf(payload, "item %d", &n)
-		if confirmed := n%4 == 0; confirmed || missed[device] == 0 {
-			out = append(out, item)
-			continue
-		}
-		missed[device]--
-	}
-	return out
 }
 
 func (k *killed) check() {
 	if lost := k.lost(); len(lost) > 0 {
 		k.Errorf("%d of %d items that were answered are lost: %v", len(lost), len(k.answered), lost[:min(len(lost), 10)])
 	}
+	k.checkTraffic()
+}
+
+// checkTraffic checks all but the items.
+func (k *killed) checkTraffic() {
 	for i, v := range k.devices {
-		if i%2 == 1 && k.joins[v.Name()] != 1 {
+		if k.joinsAir(i) && k.joins[v.Name()] != 1 {
 			k.Errorf("%s has joined %d times", v.Name(), k.joins[v.Name()])
 		}
 	}

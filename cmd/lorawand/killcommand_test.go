@@ -1,3 +1,5 @@
+//go:build !small
+
 package main
 
 import (
@@ -10,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +32,7 @@ type killedCommand struct {
 	args  string // %s is the folder
 	stdin func(s *site) string
 	state func(s *site) string // what it is to change
+	begin string               // is there when it begins to change something, in the folder; "": that is not looked for
 	after func(t *testing.T, s *site)
 }
 
@@ -53,15 +57,24 @@ func keyCount(s *site) string {
 var killedCommands = []killedCommand{
 	{"import", "device import - --application app1", func(*site) string {
 		return importedDevices(0, 60)
-	}, deviceNames, nil},
+	}, deviceNames, "", nil},
 	{"restore", "restore -", func(s *site) string {
 		other := newSite(s.TB, "")
 		other.onDisk()
 		other.must(importedDevices(0, 40), "device", "import", "-", "--application", "other")
 		return other.must("", "backup", "-")
-	}, deviceNames, nil},
-	{"api-key create", "api-key create --application app1", noInput, keyCount, nil},
-	{"tls init", "tls init --dir %s/tls", noInput, noInput, wholePair},
+	}, deviceNames, "", nil},
+	{"api-key create", "api-key create --application app1", noInput, keyCount, "", nil},
+	{"tls init", "tls init --dir %s/tls", noInput, tlsFiles, "tls", wholePair},
+}
+
+// tlsFiles are the names in the folder of the certificates.
+func tlsFiles(s *site) string {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "tls"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.Fatal(err)
+	}
+	return fmt.Sprint(entries)
 }
 
 // onDisk gives a site a store that a kill does not end.
@@ -106,30 +119,41 @@ func TestKilledCommand(t *testing.T) {
 			s.onDisk()
 			s.must(importedDevices(500, 1), "device", "import", "-", "--application", "old")
 			stdin := tt.stdin(s)
+			s.copied(t).killedAfter(&tt, stdin, time.Minute) // whose program the kernel has to read first
 			whole := s.copied(t)
-			began := time.Now()
-			whole.killedAfter(tt.args, stdin, time.Minute)
-			lasts := time.Since(began)
-			old, done, changed := tt.state(s), tt.state(whole), 0
-			if tt.after == nil && old == done {
+			lasts := whole.killedAfter(&tt, stdin, time.Minute)
+			old, done := tt.state(s), tt.state(whole)
+			if old == done {
 				t.Fatal("it changes nothing")
 			}
 			rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
-			for range kills {
+			early, late, between, aim := 0, 0, 0, lasts/2 // which finds the moment of the change by itself
+			// A first time that a busy machine made long has all of the first kills come too late.
+			for n := 0; n < kills || tt.begin != "" && between == 0 && n < 20*kills; n++ {
 				one := s.copied(t)
-				one.killedAfter(tt.args, stdin, time.Duration(rnd.Int64N(int64(lasts)+1)))
-				switch got := tt.state(one); got {
-				case done:
-					changed++
-				case old:
+				one.killedAfter(&tt, stdin, aim/2+time.Duration(rnd.Int64N(int64(aim)+1)))
+				switch got := tt.state(one); {
+				case got == done:
+					late++
+					aim -= aim / 8
+				case got == old:
+					early++
+					aim += aim / 8
 				default:
-					t.Errorf("neither as before nor as after: %s", got)
+					between++
 				}
 				if tt.after != nil {
 					tt.after(t, one)
 				}
 			}
-			t.Logf("%d kills within %v, of which %d came too late", kills, lasts.Round(time.Millisecond), changed)
+			if tt.after == nil && between > 0 {
+				t.Errorf("%d times neither as before nor as after", between)
+			}
+			t.Logf("%d kills around %v of %v: nothing was done at %d, all at %d, something at %d", early+late+between,
+				aim.Round(100*time.Microsecond), lasts.Round(100*time.Microsecond), early, late, between)
+			if tt.begin != "" && between == 0 {
+				t.Error("no kill in the middle: that tests little")
+			}
 		})
 	}
 }
@@ -145,21 +169,32 @@ func (s *site) copied(t *testing.T) *site {
 	return c
 }
 
-// killedAfter runs a command line in a process of its own, and kills it if it is not over in time.
-func (s *site) killedAfter(args, stdin string, d time.Duration) {
+// killedAfter runs a command in a process of its own, and kills it if it is not over in time, counted from when it
+// begins to change something. It returns how long it took from there.
+func (s *site) killedAfter(c *killedCommand, stdin string, d time.Duration) time.Duration {
 	s.Helper()
-	fields := append(strings.Fields(strings.ReplaceAll(args, "%s", s.dir)), "-c", s.conf)
+	fields := append(strings.Fields(strings.ReplaceAll(c.args, "%s", s.dir)), "-c", s.conf)
 	cmd := exec.Command(os.Args[0], fields...)
 	cmd.Env = append(os.Environ(), commandEnv+"=1")
 	cmd.Stdin = strings.NewReader(stdin)
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)
+	}
+	if c.begin != "" {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); runtime.Gosched() {
+			if _, err := os.Stat(filepath.Join(s.dir, c.begin)); err == nil {
+				break
+			}
+		}
+		began = time.Now()
 	}
 	kill := time.AfterFunc(d, func() { _ = cmd.Process.Kill() })
 	err := cmd.Wait()
 	if kill.Stop() && err != nil {
-		s.Errorf("%s: %v", args, err)
+		s.Errorf("%s: %v", c.args, err)
 	}
+	return time.Since(began)
 }
 
 // What a call that was killed between two names has left is completed by the next one.

@@ -390,6 +390,7 @@ func TestImportMany(t *testing.T) {
 	for i := range devices {
 		fmt.Fprintf(&csv, "dev-%04d;%016X;0000000000000000;1.0.3;%s\n", i, i+1, testApp)
 	}
+	starved := watchStarvation(t)
 	fCnt, sent := uint32(0), int64(0)
 	during := func(input, application string) {
 		t.Helper()
@@ -416,9 +417,10 @@ func TestImportMany(t *testing.T) {
 			}
 		}
 		t.Logf("the slowest of %d uplinks took %v", fCnt, worst)
-		if n := downs.Load(); n != sent {
-			t.Errorf("%d of %d uplinks were answered in RX1", n, sent)
-			t.Log(s.must("", "events"))
+		if n := downs.Load(); n != sent && starved() { // then windows can be missed
+			t.Logf("%d of %d uplinks were answered in RX1", n, sent)
+		} else if n != sent {
+			t.Errorf("%d of %d uplinks were answered in RX1\n%s", n, sent, s.must("", "events"))
 		}
 	}
 	during(csv.String(), "app2")

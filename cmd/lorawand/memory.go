@@ -18,6 +18,19 @@ const memoryFloor = 24 << 20
 // the kernel, its buffers, and the child that runs scripts.
 const memoryShare = 2
 
+// scriptsMemory is how much memory, in bytes, the machine must have for a child that runs scripts. With
+// 41 MB (MemTotal) on an emulated 24Kc, and TLS, WebSocket, the page and 169 devices, all uplinks came
+// decoded; with 33 MB the daemon and the child drove each other's code out of memory, and none of 80
+// uplinks came in time. Without a child all came with 33 MB.
+const scriptsMemory = 40_000_000
+
+// forScripts reports whether the machine has the memory for scripts, and how much it has, in bytes. root
+// is "/".
+func forScripts(root string) (has int64, enough bool) {
+	has, ok := machineMemory(root)
+	return has, !ok || has >= scriptsMemory
+}
+
 // limitMemory tells Go's runtime how much memory this machine has for it, unless GOMEMLIMIT does:
 // garbage is collected sooner before the kernel ends the process. It returns what undoes it.
 func limitMemory(root string) (undo func()) {
@@ -29,15 +42,21 @@ func limitMemory(root string) (undo func()) {
 	return func() { debug.SetMemoryLimit(was) }
 }
 
-// memoryLimit returns the limit that follows from what the machine and the control group have. root
-// is "/". Where neither is told there is none.
+// memoryLimit returns the limit that follows from what the machine has. root is "/".
 func memoryLimit(root string) (limit int64, ok bool) {
+	has, ok := machineMemory(root)
+	return max(has/memoryShare, memoryFloor), ok
+}
+
+// machineMemory returns what the machine has, in bytes, or the control group if that is less. root is
+// "/". Where neither is told ok is false.
+func machineMemory(root string) (has int64, ok bool) {
 	for _, most := range []int64{totalMemory(root), groupMemory(root)} {
-		if most > 0 && (!ok || most < limit) {
-			limit, ok = most, true
+		if most > 0 && (!ok || most < has) {
+			has, ok = most, true
 		}
 	}
-	return max(limit/memoryShare, memoryFloor), ok
+	return has, ok
 }
 
 // totalMemory returns the memory of the machine in bytes, or 0.

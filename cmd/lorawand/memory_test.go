@@ -1,10 +1,16 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"testing"
+
+	"lorawand/bridge/formatter"
+	"lorawand/cmd/lorawand/config"
 )
 
 // Go's runtime gets half of the memory that the machine, or the service's unit, has; never less
@@ -27,25 +33,71 @@ func TestMemoryLimit(t *testing.T) {
 		{name: "no number", meminfo: "MemTotal: much\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			root := t.TempDir()
-			for name, text := range map[string]string{
+			limit, ok := memoryLimit(machine(t, map[string]string{
 				"proc/meminfo": tt.meminfo, "proc/self/cgroup": tt.cgroup,
 				"sys/fs/cgroup/system.slice/lorawand.service/memory.max": tt.most,
-			} {
-				if text == "" {
-					continue
-				}
-				path := filepath.Join(root, name)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			limit, ok := memoryLimit(root)
+			}))
 			if ok != (tt.want > 0) || ok && limit>>20 != tt.want {
 				t.Errorf("%d MiB, %v; want %d", limit>>20, ok, tt.want)
+			}
+		})
+	}
+}
+
+// machine makes the root of a machine with some files; those without a text are not there.
+func machine(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		if text == "" {
+			continue
+		}
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// Where a child would starve the daemon, scripts are switched off, and the log and doctor say so.
+func TestMemoryForScripts(t *testing.T) {
+	for _, tt := range []struct {
+		name, meminfo string
+		off           bool // in the configuration
+		want          bool // scripts run
+		told          bool
+	}{
+		{name: "64 MB", meminfo: "MemTotal: 58000 kB\n", want: true},
+		{name: "40 MB", meminfo: "MemTotal: 39063 kB\n", want: true},
+		{name: "32 MB", meminfo: "MemTotal: 28000 kB\n", told: true},
+		{name: "32 MB, off", meminfo: "MemTotal: 28000 kB\n", off: true},
+		{name: "nothing is told", want: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := machine(t, map[string]string{"proc/meminfo": tt.meminfo})
+			var log strings.Builder
+			o := withMemory(root, formatter.Options{
+				NoJavaScript: tt.off, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if o.NoJavaScript == tt.want {
+				t.Errorf("scripts run: %v, want %v", !o.NoJavaScript, tt.want)
+			}
+			if told := strings.Contains(log.String(), "MB=28 needed=40"); told != tt.told {
+				t.Errorf("the log says %q", log.String())
+			}
+			c := config.Default()
+			c.Formatter.JavaScript = !tt.off
+			d := &doctor{root: root}
+			d.configuration("none", &c)
+			told := slices.ContainsFunc(d.found, func(f finding) bool {
+				return f.Check == "memory" && strings.Contains(f.Says, "28 MB")
+			})
+			if told != tt.told {
+				t.Errorf("doctor finds %+v", d.found)
 			}
 		})
 	}

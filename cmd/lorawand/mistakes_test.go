@@ -11,6 +11,8 @@ import (
 	"testing"
 )
 
+const unknownApplication = `"app9": no such application; its first API key or device brings it into being`
+
 // Common mistakes on the command line, each with the exact line that tells of it.
 func TestMistakenUsage(t *testing.T) {
 	s := newSite(t, "")
@@ -57,6 +59,34 @@ func TestMistakenUsage(t *testing.T) {
 			`EU_863_870_TTN, EU_863_870, EU_863_870_ROAMING_DRAFT, RU_864_870_TTN; see lorawand device set --help`},
 		{"status", 1, `the daemon is not running: no daemon answers on ` + s.dir + `/control.sock; ` +
 			`start it: systemctl start lorawand, or lorawand run`},
+	} {
+		status, _, errOut := s.cli("", strings.Fields(tt.args)...)
+		if want := "lorawand: " + tt.want + "\n"; status != tt.status || errOut != want {
+			t.Errorf("%s: exit status %d\n%swant\n%s", tt.args, status, errOut, want)
+		}
+	}
+}
+
+// A word where none is taken, and names of what does not exist, each with the exact line.
+func TestMistakenNames(t *testing.T) {
+	s := newSite(t, "")
+	for _, tt := range []struct {
+		args   string
+		status int
+		want   string
+	}{
+		{"device list app1", 2, `lorawand device list takes no "app1"; did you mean --application app1?; ` +
+			`see lorawand device list --help`},
+		{"api-key create --application app1 x", 2, `lorawand api-key create takes no "x"; ` +
+			`see lorawand api-key create --help`},
+		{"status now", 2, `lorawand status takes no "now"; see lorawand status --help`},
+		{"device list --application app9", 0, unknownApplication},
+		{"device list --application app9 --json", 0, unknownApplication},
+		{"device export --application app9", 0, unknownApplication},
+		{"api-key list --application app9", 0, unknownApplication},
+		{"api-key list --application APP", 2, `--application: not an id: lower-case letters, digits and single inner ` +
+			`dashes, 3 to 36 characters: "APP"; see lorawand api-key list --help`},
+		{"gateway get", 2, `it needs one gateway id or EUI; see lorawand gateway get --help`},
 	} {
 		status, _, errOut := s.cli("", strings.Fields(tt.args)...)
 		if want := "lorawand: " + tt.want + "\n"; status != tt.status || errOut != want {

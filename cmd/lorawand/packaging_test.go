@@ -181,11 +181,50 @@ func uciToml(t *testing.T, uci string) string {
 	return string(out)
 }
 
+// What is made of UCI has keys and passwords: others cannot read it, nor what lay there before.
+func TestOpenWrtSecret(t *testing.T) {
+	script, err := os.ReadFile("../../packaging/openwrt/lorawand.init")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "conf", "lorawand.toml")
+	here := strings.NewReplacer("/etc/lorawand", filepath.Dir(conf), "/tmp", dir,
+		"/usr/lib/lorawand", "../../packaging/openwrt")
+	run := func() string {
+		t.Helper()
+		out, err := exec.Command("sh", "-c", "umask 022\n"+uciFunctions+here.Replace(string(script))+
+			"config lorawand main\nconfig central central\noption key secret\nrender && umask").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if info, err := os.Stat(conf); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%+v, %v", info, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if umask := run(); umask != "0022" {
+		t.Errorf("what is started then has the umask %s", umask)
+	}
+	if text, err := os.ReadFile(conf); err != nil || !strings.Contains(string(text), "secret") {
+		t.Errorf("%s, %v", text, err)
+	}
+	if err := os.Chmod(conf, 0o644); err != nil { // as a version before has made it
+		t.Fatal(err)
+	}
+	run()
+	if files, err := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
+		t.Errorf("%q, %v", files, err)
+	}
+}
+
 // Every key of the configuration is an option on OpenWrt.
 func TestOpenWrtOptions(t *testing.T) {
 	var uci strings.Builder
 	for table := range reflect.TypeFor[config.Config]().Fields() {
 		switch key := table.Tag.Get("toml"); table.Type.Kind() {
+		case reflect.String:
+			fmt.Fprintf(&uci, "config lorawand main\noption %s x\n", key)
 		case reflect.Slice: // of tables
 			fmt.Fprintf(&uci, "config %s\n%s", key, uciOptions(table.Type.Elem()))
 		default:
@@ -205,6 +244,10 @@ func TestOpenWrtOptions(t *testing.T) {
 		switch {
 		case table.Kind() == reflect.Struct:
 			tables = append(tables, table)
+		case table.Kind() == reflect.String:
+			if table.String() != "x" {
+				t.Errorf("%q at the top:\n%s", table, text)
+			}
 		case table.Len() == 1:
 			tables = append(tables, table.Index(0))
 		default:

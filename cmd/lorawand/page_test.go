@@ -42,6 +42,7 @@ type pageTest struct {
 	site   *site
 	daemon *running
 	gate   *gate
+	base   string // host and port of the page
 	device *air.Device
 	heard  chan air.Heard // what the device has heard
 }
@@ -78,6 +79,7 @@ func newPageTest(t *testing.T) *pageTest {
 	p.daemon = p.site.startOn(sim.open, nil)
 	p.site.must(pageSecret+"\n", "web", "password")
 	p.gate = newGate(t, p.daemon.d.api.Addr().String())
+	p.base = p.gate.address()
 	return p
 }
 
@@ -96,10 +98,16 @@ func TestPage(t *testing.T) {
 	client := p.hostile(key)
 	p.importDevices()
 	p.auditAll()
+	p.onPaper()
+	p.ownerMay()
 	p.keyboard()
+	p.tooLong()
 	p.cut()
+	p.crowded()
+	p.hidden()
 	p.revoke(client)
 	p.sessionEnds()
+	p.keyMay()
 	faults, hosts := p.seen()
 	if len(faults) > 0 {
 		t.Errorf("the page must be quiet: %s", strings.Join(faults, "\n"))
@@ -107,13 +115,14 @@ func TestPage(t *testing.T) {
 	if len(hosts) != 1 || hosts[0] != p.gate.address() {
 		t.Errorf("hosts %q were asked, must be only %s", hosts, p.gate.address())
 	}
+	p.plainHTTP()
 }
 
 // open loads the page, at a screen by its address.
 func (p *pageTest) open(hash string) {
 	p.Helper()
 	p.call("Page.navigate", map[string]any{"url": "about:blank"}, nil)
-	p.call("Page.navigate", map[string]any{"url": "http://" + p.gate.address() + "/" + hash}, nil)
+	p.call("Page.navigate", map[string]any{"url": "http://" + p.base + "/" + hash}, nil)
 	p.wait("the page", "location.host && document.readyState === 'complete' && document.querySelector('h1')")
 }
 
@@ -242,6 +251,8 @@ func (p *pageTest) decode() {
 	p.click("Save")
 	p.waitText("Saved. The next frame is decoded with it.")
 	p.uplink(1, "four")
+	p.open("#/formatters/app1/barn-temp-1")
+	p.wait("the script that was saved", "document.querySelector('[name=script]')?.value.includes('fromCharCode')")
 	p.show("#/device/app1/barn-temp-1")
 	p.wait("the value", "[...document.querySelectorAll('.values .v')].some((e) => e.textContent.trim() === '1')")
 }

@@ -28,6 +28,7 @@ func doorsOf(c *config.Config) (out []door) {
 		}
 	}
 	add("udp", "[udp] listen", c.UDP.Listen)
+	add("tcp", "[extenders] listen", c.Extenders.Listen)
 	add("tcp", "[mqtt] listen", c.MQTT.Listen...)
 	add("tcp", "[mqtt] tls_listen", c.MQTT.TLSListen...)
 	add("tcp", "[mqtt] websocket_listen", c.MQTT.WebSocketListen...)

@@ -165,3 +165,52 @@ func TestDoctorSoftware(t *testing.T) {
 		})
 	}
 }
+
+// doctor tells of passwords that every user may read.
+func TestDoctorSecrets(t *testing.T) {
+	for _, tt := range []struct {
+		name, conf string
+		mode       os.FileMode
+		want       string
+	}{
+		{"nothing secret", "", 0o644, "PATH is good, 0 gateways"},
+		{"for the group", upstreamSecret, 0o640, "PATH is good, 0 gateways"},
+		{"for all", upstreamSecret, 0o644, "every user of this host may read PATH, which has upstream[0].remote_password"},
+		{
+			"of an extender", "role = \"extender\"\n[central]\naddress = \"central:1884\"\nkey = \"NNSXS.A.B\"\n" +
+				"[[gateway]]\neui = \"0000000000000001\"\nfrequency_plan = \"EU_863_870_TTN\"\n",
+			0o604, "every user of this host may read PATH, which has central.key",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "lorawand.toml")
+			if err := os.WriteFile(path, []byte(tt.conf), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			c, err := config.Load(path, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &doctor{root: t.TempDir()}
+			d.configuration(path, &c)
+			f := d.found[0]
+			bad := strings.HasPrefix(tt.want, "every")
+			if want := strings.ReplaceAll(tt.want, "PATH", path); f.Says != want || (f.State == wrong) != bad {
+				t.Errorf("it says %q, %v", f.Says, f.State)
+			}
+			if bad && !strings.Contains(f.Fix, "chmod 0640 "+path) {
+				t.Errorf("to do: %q", f.Fix)
+			}
+		})
+	}
+}
+
+const upstreamSecret = `[[upstream]]
+url = "mqtts://cloud.example"
+remote_username = "me"
+remote_password = "x"
+applications = ["app1"]
+`

@@ -22,9 +22,10 @@ const problemLimit = 30 * time.Second
 func (d *daemon) addProblems(c *config.Config, a *admin.Admin) {
 	d.problems = &problems.Source{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Resolver: d.resolver,
-		Path: c.Store.Path, UDP: c.UDP.Listen, OnBoard: d.isOnBoard, GNSS: d.receivers,
-		Upstreams: d.upstreams.problems, Servers: d.servers,
-		MQTT: slices.Concat(c.MQTT.Listen, c.MQTT.TLSListen, c.MQTT.WebSocketListen),
+		Path: storePath(c), UDP: c.UDP.Listen, OnBoard: d.isOnBoard, GNSS: d.receivers,
+		Upstreams: d.upstreamProblems,
+		Servers:   func() []problems.Server { return append(d.servers(), d.chirpStackServers()...) },
+		MQTT:      slices.Concat(c.MQTT.Listen, c.MQTT.TLSListen, c.MQTT.WebSocketListen),
 	}
 	list := func(ctx context.Context, _ struct{}, reply func(v any) error) error {
 		found, err := d.problems.List(ctx)
@@ -41,6 +42,14 @@ func (d *daemon) addProblems(c *config.Config, a *admin.Admin) {
 	a.Add("problems.list", admin.Operation{
 		Run: admin.Decoding(list), Right: admin.Right{Rights: access.All}, Limit: problemLimit,
 	})
+}
+
+// storePath returns the folder of the state, or "" where it is in none.
+func storePath(c *config.Config) string {
+	if c.Store.URL != "" {
+		return ""
+	}
+	return c.Store.Path
 }
 
 // isOnBoard reports whether the concentrator of a gateway is on this host.

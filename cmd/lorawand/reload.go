@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -12,11 +13,15 @@ const reloadTimeout = 10 * time.Second
 // reload reads the configuration again and applies what can change while the daemon
 // runs: the gateways and the log level. It restarts a concentrator on this host if
 // the settings of its chip have changed. A configuration with which the daemon
-// would not start changes nothing.
+// would not start changes nothing, nor does one with another role: its gateways are set as
+// for that role, such as without a duty cycle.
 func (d *daemon) reload(ctx context.Context) {
 	c, err := d.source()
 	if err == nil {
 		err = checkServed(&c)
+	}
+	if err == nil && c.Role != d.config.Role {
+		err = fmt.Errorf("role = %q needs a restart: until then nothing changes", c.Role)
 	}
 	if err != nil {
 		d.log.Error("the configuration is not reloaded", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -39,9 +44,11 @@ func (d *daemon) reload(ctx context.Context) {
 	warnListening(c.Gateways, d.log)
 	_ = d.level.UnmarshalText([]byte(c.Log.Level)) // the configuration was checked
 	d.boards.exchange(on, d.bridge, func() {
-		if d.udp != nil {
+		d.ways.set(c.Gateways)
+		if d.udp != nil { // first: it looks which gateways are extenders still
 			d.udp.SetGateways(euis, d.bridge)
 		}
+		d.extenders.reload(c.Gateways, d.bridge)
 		ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 		defer cancel()
 		if err := d.bridge.Reconfigure(ctx, list); err != nil {

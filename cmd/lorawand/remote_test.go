@@ -39,6 +39,7 @@ type remote struct {
 	o     remoteOptions
 	rnd   *rand.Rand
 	mu    sync.Mutex
+	life  int // of the driver
 	clock radio.Clock
 	jobs  chan func(concentrator.Sink)
 }
@@ -58,6 +59,18 @@ func (g *remote) restart(counter uint32, port bool) {
 		g.mu.Lock()
 		g.clock.Suspect()
 		g.mu.Unlock()
+	}
+}
+
+// anew has the driver begin anew, as with its process: it knows no counter, what has come meanwhile
+// is lost, and what the driver before has asked for gets no answer.
+func (g *remote) anew() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.life++
+	g.clock = radio.Clock{}
+	for len(g.jobs) > 0 {
+		<-g.jobs
 	}
 }
 
@@ -114,7 +127,7 @@ func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
 
 func (g *remote) Transmit(d radio.Downlink) error {
 	g.mu.Lock()
-	there, back := g.o.Down+g.delay(), g.o.Up+g.delay()
+	there, back, life := g.o.Down+g.delay(), g.o.Up+g.delay(), g.life
 	g.mu.Unlock()
 	asked := g.o.Now()
 	d, ok := overWire(d)
@@ -133,8 +146,18 @@ func (g *remote) Transmit(d radio.Downlink) error {
 			r, back = radio.TxNoAck, 3*time.Second
 		}
 		g.later(back, func(s concentrator.Sink) {
+			if g.isOver(life) {
+				return
+			}
 			s.TxAck(radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: r, RoundTrip: g.o.Now().Sub(asked), At: g.o.Now()})
 		})
 	})
 	return nil
+}
+
+// isOver reports whether a life of the driver has ended.
+func (g *remote) isOver(life int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.life != life
 }

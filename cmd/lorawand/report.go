@@ -31,11 +31,9 @@ func (p *reportPart) print(w io.Writer) error {
 	return err
 }
 
-// reportEvents and reportLog bound a report, in lines.
-const (
-	reportEvents = 100
-	reportLog    = 100
-)
+// reportLog bounds what a report has of the log, in lines. Of the events it has all that are
+// remembered: 1 024 of devices, which on a busy gateway are about an hour's, and 256 others.
+const reportLog = 100
 
 // addReport adds the operation of the report. It names devices of all applications.
 func (d *daemon) addReport(a *admin.Admin) {
@@ -70,7 +68,7 @@ const flashOfReport = 800e9
 
 func (d *daemon) reportStatus(ctx context.Context, a *admin.Admin, w io.Writer) error {
 	return call(ctx, a, "status", nil, func(s admin.Status) error {
-		return printStatus(w, &s, d.upstreams.problems(), flashOfReport)
+		return printStatus(w, &s, d.upstreamProblems(), flashOfReport)
 	})
 }
 
@@ -90,15 +88,10 @@ func reportGateways(ctx context.Context, a *admin.Admin, w io.Writer) error {
 }
 
 func reportLastEvents(ctx context.Context, a *admin.Admin, w io.Writer) error {
-	var lines []string
-	err := call(ctx, a, "events", admin.EventsArgs{Text: true, Terse: true}, func(line string) error {
-		lines = append(lines, line)
-		return nil
+	return call(ctx, a, "events", admin.EventsArgs{Text: true, Terse: true}, func(line string) error {
+		_, err := fmt.Fprintln(w, line)
+		return err
 	})
-	for _, line := range lines[max(0, len(lines)-reportEvents):] {
-		fmt.Fprintln(w, line)
-	}
-	return err
 }
 
 func (d *daemon) reportLog(_ context.Context, _ *admin.Admin, w io.Writer) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,12 +36,15 @@ type world struct {
 	devices  *session.Registry
 	gateways *gateway.Registry
 	drivers  map[radio.EUI64]concentrator.Driver
-	rx1Delay time.Duration       // told to devices that join; 0: the usual one
-	message  func(v3.Message)    // what comes over MQTT; called by the bridge, so it must not push itself
-	path     func(opener) opener // to the chips of chipOn
-	gnss     *gnss.Receiver      // that the chips of chipOn have; nil: none
+	rx1Delay time.Duration        // told to devices that join; 0: the usual one
+	message  func(v3.Message)     // what comes over MQTT; called by the bridge, so it must not push itself
+	news     func(event.Event)    // what people are told; nil: it is kept in events
+	path     func(opener) opener  // to the chips of chipOn
+	gnss     *gnss.Receiver       // that the chips of chipOn have; nil: none
+	handing  func(radio.Downlink) // is told of what goes to a driver; may be nil
 	stop     func()
 	wg       sync.WaitGroup
+	dead     atomic.Bool // nothing that the bridge does reaches anybody: its power is cut
 
 	mu     sync.Mutex
 	sent   []air.Transmission // what gateways have put on the air
@@ -54,14 +58,17 @@ func (memory) Commit(...store.Record) error { return nil }
 
 // Publish implements bridge.Outbox.
 func (w *world) Publish(m v3.Message) {
-	if w.message != nil {
+	if w.message != nil && !w.dead.Load() {
 		w.message(m)
 	}
 }
 
 // Transmit implements bridge.Transmitter.
 func (w *world) Transmit(d radio.Downlink) error {
-	if drv := w.drivers[d.Gateway]; drv != nil {
+	if drv := w.drivers[d.Gateway]; drv != nil && !w.dead.Load() {
+		if w.handing != nil {
+			w.handing(d)
+		}
 		return drv.Transmit(d)
 	}
 	return concentrator.ErrGateway
@@ -149,48 +156,76 @@ func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
 // run lets the world move until the function that it returns is called.
 func (w *world) run() {
 	w.Helper()
-	b, err := bridge.New(bridge.Options{
-		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan,
-		RX1Delay: w.rx1Delay, Clock: w.clock,
-		Logger: slog.New(slog.DiscardHandler),
+	ctx, cancel := context.WithCancel(context.Background())
+	end := w.work(bridge.Options{Devices: w.devices, Store: memory{}})
+	w.part(ctx, &w.wg, w.air.Run)
+	if w.gnss != nil {
+		w.part(ctx, &w.wg, w.gnss.Run)
+	}
+	w.stop = func() { cancel(); end(); w.wg.Wait() }
+	synctest.Wait()
+}
+
+// part runs a part of the world until ctx ends.
+func (w *world) part(ctx context.Context, wg *sync.WaitGroup, run func(context.Context) error) {
+	wg.Go(func() {
+		if err := run(ctx); err != nil {
+			w.Error(err)
+		}
 	})
+}
+
+// work makes the bridge of the options, which have what is stored, and has it and the drivers work
+// until end is called.
+func (w *world) work(o bridge.Options) (end func()) {
+	w.Helper()
+	o.Gateways, o.Outbox, o.Transmitter, o.DefaultPlan = w.gateways, w, w, w.plan
+	o.RX1Delay, o.Clock, o.Logger = w.rx1Delay, w.clock, slog.New(slog.DiscardHandler)
+	b, err := bridge.New(o)
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.mu.Lock()
 	w.bridge = b
+	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
-	part := func(run func(context.Context) error) {
-		w.wg.Go(func() {
-			if err := run(ctx); err != nil {
-				w.Error(err)
-			}
-		})
-	}
-	part(b.Run)
-	part(w.air.Run)
-	part(func(ctx context.Context) error {
-		return b.Events().Follow(ctx, func(e event.Event) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.events = append(w.events, e)
-			return nil
-		})
-	})
-	if w.gnss != nil {
-		part(w.gnss.Run)
-	}
+	var wg sync.WaitGroup
+	w.part(ctx, &wg, b.Run)
+	w.part(ctx, &wg, func(ctx context.Context) error { return b.Events().Follow(ctx, w.follow) })
 	for _, d := range w.drivers {
-		part(func(ctx context.Context) error { return d.Run(ctx, b) })
+		w.part(ctx, &wg, func(ctx context.Context) error { return d.Run(ctx, b) })
 	}
-	w.stop = func() { cancel(); w.wg.Wait() }
-	synctest.Wait()
+	return func() { cancel(); wg.Wait() }
+}
+
+// follow takes what the bridge tells people.
+func (w *world) follow(e event.Event) error {
+	if w.news != nil {
+		w.news(e)
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+	return nil
 }
 
 func deviceID(name string) session.ID { return session.ID{Application: "app1", Device: name} }
 
 // push pushes as an application does, and waits for the PUBACK.
 func (w *world) push(device string, replace bool, body string) {
-	if err := w.bridge.Push(context.Background(), deviceID(device), replace, []byte(body)); err != nil {
+	if err := w.tryPush(device, replace, body); err != nil {
 		w.Error(err)
 	}
+}
+
+// tryPush is push, where it may be that nobody answers. An error says that the application does not
+// know what became of it.
+func (w *world) tryPush(device string, replace bool, body string) error {
+	w.mu.Lock()
+	b := w.bridge
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return b.Push(ctx, deviceID(device), replace, []byte(body))
 }

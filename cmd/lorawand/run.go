@@ -43,9 +43,13 @@ func newRun() *cobra.Command {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
 		defer signal.Stop(hangup)
-		return serve(cmd.Context(), c, log, record, func(d *daemon) {
+		err = serve(cmd.Context(), c, log, record, func(d *daemon) {
 			d.level, d.source, d.reloads = &level, source, hangup
 		})
+		if errors.Is(err, errStoodBy) {
+			return nil
+		}
+		return err
 	}
 	return cmd
 }
@@ -72,6 +76,9 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, record record
 	}
 	defer limitMemory("/")()
 	opened := parts{open: newOpener(), record: record}
+	if err := standBy(ctx, &c, log, manager, &opened); err != nil {
+		return err
+	}
 	d, err := newDaemonOf(c, log, opened)
 	if err != nil {
 		err = portError(err, &c)
@@ -88,10 +95,14 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, record record
 		err = d.run(ctx)
 		settled()
 		attended()
-		if !errors.Is(err, errAnew) {
+		lost := hasNATS && d.lead.isLost(err)
+		if !lost && !errors.Is(err, errAnew) {
 			return err
 		}
-		c = d.config
+		c, opened.led = d.config, d.lead.after(lost)
+		if err = standBy(ctx, &c, log, manager, &opened); err != nil {
+			return err
+		}
 		// Another command may open the store in between.
 		for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 50) {
 			if d, err = newDaemonOf(c, log, opened); !errors.Is(err, store.ErrLocked) || time.Now().After(end) {
@@ -101,6 +112,27 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, record record
 	}
 	return err
 }
+
+// standBy waits until this process leads the store, where that is on NATS JetStream. For the service
+// manager it is ready meanwhile.
+func standBy(ctx context.Context, c *config.Config, log *slog.Logger, manager *notifier, p *parts) error {
+	if !hasNATS || c.Store.URL == "" || p.led.store() != nil {
+		return nil
+	}
+	if err := checkServed(c); err != nil {
+		return err
+	}
+	attended := manager.attend(ctx, func(context.Context) error { return nil })
+	defer attended()
+	err := p.led.standBy(ctx, c, log)
+	if ctx.Err() != nil {
+		return errStoodBy
+	}
+	return err
+}
+
+// errStoodBy says that a process was stopped that did not lead.
+var errStoodBy = errors.New("stopped while another machine led")
 
 const lockPatience = 5 * time.Second
 

@@ -31,6 +31,13 @@ func newStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		lead, err := askLead(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		if hasNATS && lead.standsBy() {
+			return lead.alone(cmd.OutOrStdout(), *asJSON)
+		}
 		found, err := askProblems(cmd.Context(), c)
 		if err != nil {
 			return err
@@ -41,11 +48,15 @@ func newStatus() *cobra.Command {
 		}
 		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
 			if *asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes), upstreams, found})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes), lead, upstreams, found})
+			}
+			if c.IsExtender() {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-10s of the central %s\n", "extender:", c.Central.Address)
 			}
 			if err := printStatus(cmd.OutOrStdout(), &s, upstreams, bytes); err != nil {
 				return err
 			}
+			lead.print(cmd.OutOrStdout())
 			return printProblems(cmd.OutOrStdout(), found)
 		})
 	}
@@ -56,6 +67,7 @@ func newStatus() *cobra.Command {
 type statusJSON struct {
 	admin.Status
 	wear
+	Lead      *leadStatus         `json:"lead,omitempty"` // nil: the state is in files
 	Upstreams []problems.Upstream `json:"upstreams,omitempty"`
 
 	Problems []problems.Problem `json:"problems"` // the worst first

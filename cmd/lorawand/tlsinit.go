@@ -214,10 +214,14 @@ func issue(dir, certFile, keyFile string, template *x509.Certificate, by *author
 	if err != nil {
 		return nil, err
 	}
-	if err := writePEM(staged(dir, keyFile), "EC PRIVATE KEY", keyDER, 0o600); err != nil {
+	if err := writePEM(staged(dir, keyFile), "EC PRIVATE KEY", 0o600, keyDER); err != nil {
 		return nil, err
 	}
-	if err := writePEM(staged(dir, certFile), "CERTIFICATE", der, 0o644); err != nil {
+	chain := [][]byte{der}
+	if by != nil { // who knows only the fingerprint of the CA gets the CA too
+		chain = append(chain, by.cert.Raw)
+	}
+	if err := writePEM(staged(dir, certFile), "CERTIFICATE", 0o644, chain...); err != nil {
 		return nil, err
 	}
 	if err := giveName(dir, keyFile); err != nil {
@@ -250,7 +254,7 @@ func complete(dir, certFile, keyFile string) error {
 }
 
 // writePEM writes a file anew.
-func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
+func writePEM(path, kind string, mode fs.FileMode, ders ...[]byte) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -258,7 +262,9 @@ func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
+	for _, der := range ders {
+		err = errors.Join(err, pem.Encode(f, &pem.Block{Type: kind, Bytes: der}))
+	}
 	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 }
 

@@ -43,28 +43,27 @@ const (
 // newUpstreams opens the journals.
 func newUpstreams(c *config.Config, d *daemon) (*upstreams, error) {
 	u := &upstreams{began: time.Now()}
+	names := map[string]bool{}
 	for i := range c.Upstreams {
 		one, err := newUpstream(c, &c.Upstreams[i], d)
 		if err != nil {
 			return nil, err
 		}
 		u.list = append(u.list, one)
+		names[c.Upstreams[i].Name] = true
 	}
-	warnOfJournals(c, d)
+	warnOfJournals(filepath.Join(c.Store.Path, upstreamFolder), names, d)
 	return u, nil
 }
 
-// warnOfJournals warns of journals of upstreams that are not configured any more.
-func warnOfJournals(c *config.Config, d *daemon) {
-	folders, _ := os.ReadDir(filepath.Join(c.Store.Path, upstreamFolder))
-	names := map[string]bool{}
-	for i := range c.Upstreams {
-		names[c.Upstreams[i].Name] = true
-	}
+// warnOfJournals warns of journals for servers that are not configured any more.
+func warnOfJournals(folder string, names map[string]bool, d *daemon) {
+	folders, _ := os.ReadDir(folder)
 	for _, f := range folders {
-		path := filepath.Join(c.Store.Path, upstreamFolder, f.Name())
+		path := filepath.Join(folder, f.Name())
 		if files, _ := os.ReadDir(path); len(files) > 0 && !names[f.Name()] {
-			d.log.Warn("a journal has messages for a broker that is not configured any more; it can be deleted", "folder", path)
+			d.log.Warn("a journal has messages for a server that is not configured any more; they wait, or can be deleted",
+				"folder", path)
 		}
 	}
 }
@@ -107,11 +106,14 @@ func newUpstream(c *config.Config, u *config.Upstream, d *daemon) (*upstream.Ups
 	return upstream.New(o)
 }
 
+// mqttVersions are the versions by their words in the configuration.
+var mqttVersions = map[string]byte{"mqttv50": client.V5, "mqttv311": client.V311}
+
 // clientOptions returns how the client logs in.
 func clientOptions(u *config.Upstream) client.Options {
 	o := client.Options{
 		ClientID: u.ClientID, UserName: u.UserName, Password: u.Password, KeepAlive: u.KeepAlive.D(),
-		Version: map[string]byte{"mqttv50": client.V5, "mqttv311": client.V311}[u.ProtocolVersion],
+		Version: mqttVersions[u.ProtocolVersion],
 	}
 	if *u.Notifications {
 		online, offline := v3.Status(true, version, time.Time{}), v3.Status(false, version, time.Time{})
@@ -127,10 +129,10 @@ func upstreamTLS(u *config.Upstream, host string, calendar func() time.Time) (*t
 	if u.CAFile != "" {
 		text, err := os.ReadFile(u.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("bridge_cafile: %w", err)
+			return nil, fmt.Errorf("CA of the broker: %w", err)
 		}
 		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("bridge_cafile: %s has no certificate", u.CAFile)
+			return nil, fmt.Errorf("CA of the broker: %s has no certificate", u.CAFile)
 		}
 	}
 	c := &tls.Config{
@@ -148,7 +150,7 @@ func upstreamTLS(u *config.Upstream, host string, calendar func() time.Time) (*t
 	if u.CertFile != "" {
 		own, err := tls.LoadX509KeyPair(u.CertFile, u.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("bridge_certfile: %w", err)
+			return nil, fmt.Errorf("certificate for the broker: %w", err)
 		}
 		c.Certificates = []tls.Certificate{own}
 	}

@@ -20,3 +20,14 @@ func (*upstreams) publish(v3.Message) {}
 func (*upstreams) run(ctx context.Context) error { <-ctx.Done(); return nil }
 
 func (*upstreams) problems() []problems.Upstream { return nil }
+
+// backfills are not in it either.
+type backfills struct{}
+
+func newBackfills(*config.Config, *daemon) (*backfills, error) { return &backfills{}, nil }
+
+func (*backfills) publish(v3.Message) {}
+
+func (*backfills) run(ctx context.Context) error { <-ctx.Done(); return nil }
+
+func (*backfills) problems() []problems.Upstream { return nil }

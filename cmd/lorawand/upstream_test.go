@@ -21,6 +21,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 
 	"lorawand/bridge/upstream"
+	"lorawand/bridge/upstream/record"
 )
 
 // hop is a way to a TCP address that a test can cut.
@@ -196,6 +197,7 @@ func TestUpstreamMosquitto(t *testing.T) {
 			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 			r := s.start()
 			testUpstream(t, r, far, h, tt.version == "mqttv50")
+			r.checkBeyond(s, nil, 0, nil)
 			contains(t, "events", s.must("", "events"), "connected to the broker upstream (far)",
 				"broker upstream cannot be reached (far)  the connection has ended")
 			contains(t, "status", s.must("", "status"), "upstream:  far connected; ", " messages handed on, 0 wait\n")
@@ -246,7 +248,7 @@ func testUpstream(t *testing.T, r *running, far *farMosquitto, h *hop, propertie
 		t.Errorf("%s", p.Payload)
 	}
 	f.send(0, "before")
-	far.expect(0, upstream.Live, properties)
+	far.expect(0, record.Live, properties)
 	r.waitUpstream("PUBACK", func(s upstream.Status) bool { return s.Live == 1 })
 	h.cut(true)
 	if p := far.next(farStatus); !strings.Contains(string(p.Payload), `"status":"offline"`) {
@@ -260,13 +262,13 @@ func testUpstream(t *testing.T, r *running, far *farMosquitto, h *hop, propertie
 	r.waitUpstream("journal", func(s upstream.Status) bool { return s.Journal.Messages == 3 })
 	h.cut(false)
 	for n := 1; n <= 3; n++ {
-		far.expect(n, upstream.Backfill, properties)
+		far.expect(n, record.Backfill, properties)
 	}
 	r.waitUpstream("empty", func(s upstream.Status) bool {
 		return s.Journal.Messages == 0 && s.Waiting == 0 && s.Downlinks == 1
 	})
 	f.send(4, "again")
-	far.expect(4, upstream.Live, properties)
+	far.expect(4, record.Live, properties)
 	far.push()
 	r.waitUpstream("push", func(s upstream.Status) bool { return s.Downlinks == 2 })
 	far.next(farQueued, "/down/")
@@ -285,17 +287,17 @@ func (m *farMosquitto) push() {
 }
 
 // expect expects that uplink n is the next.
-func (m *farMosquitto) expect(n int, lane upstream.Lane, properties bool) {
+func (m *farMosquitto) expect(n int, lane record.Lane, properties bool) {
 	m.Helper()
 	p := m.next(farUp, farStatus, "/down/")
 	text := string(p.Payload)
 	if !strings.Contains(text, fmt.Sprintf(`"lorawand:frame:01ABCDEF:%d"`, n)) ||
-		strings.Contains(text, `"lorawand:lane:backfill"`) != (lane == upstream.Backfill) {
+		strings.Contains(text, `"lorawand:lane:backfill"`) != (lane == record.Backfill) {
 		m.Errorf("%d: %s", n, text)
 	}
 	user := p.Properties.User
-	if properties && (user.Get(upstream.LaneProperty) != string(lane) ||
-		user.Get(upstream.FrameProperty) != fmt.Sprintf("01ABCDEF:%d", n)) {
+	if properties && (user.Get(record.LaneProperty) != string(lane) ||
+		user.Get(record.FrameProperty) != fmt.Sprintf("01ABCDEF:%d", n)) {
 		m.Errorf("%d: %+v", n, user)
 	}
 }

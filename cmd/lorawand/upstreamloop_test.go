@@ -51,5 +51,6 @@ func TestUpstreamLoop(t *testing.T) {
 			len(s.Unheard) != 0 {
 			t.Errorf("site %d: %+v", i, s)
 		}
+		d.checkBeyond(sites[i], nil, 0, nil)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // brokers that messages are handed on to.
 func (d *daemon) addUpstreams(a *admin.Admin) {
 	list := func(_ context.Context, _ struct{}, reply func(v any) error) error {
-		for _, u := range d.upstreams.problems() {
+		for _, u := range d.upstreamProblems() {
 			if err := reply(u); err != nil {
 				return err
 			}
@@ -24,6 +24,20 @@ func (d *daemon) addUpstreams(a *admin.Admin) {
 	a.Add("upstream.list", admin.Operation{
 		Run: admin.Decoding(list), Right: admin.Right{Rights: access.All}, Limit: problemLimit,
 	})
+}
+
+// openUpstreams opens the ways to servers upstream, and their journals.
+func (d *daemon) openUpstreams(c *config.Config) (err error) {
+	if d.upstreams, err = newUpstreams(c, d); err != nil {
+		return err
+	}
+	d.backfills, err = newBackfills(c, d)
+	return err
+}
+
+// upstreamProblems tells what can be wrong with the servers that messages are handed on to.
+func (d *daemon) upstreamProblems() []problems.Upstream {
+	return append(d.upstreams.problems(), d.backfills.problems()...)
 }
 
 // askUpstreams asks the running daemon for the state of its upstreams.
@@ -37,9 +51,12 @@ func askUpstreams(ctx context.Context, c config.Config) (out []problems.Upstream
 
 // upstreamText is a line about one.
 func upstreamText(u *problems.Upstream) string {
-	text := "connected"
+	text, not := "connected", "NOT CONNECTED"
+	if u.Backfill {
+		text, not = "backfill after outages", "CANNOT BE BACKFILLED"
+	}
 	if !u.Connected {
-		text = "NOT CONNECTED"
+		text = not
 		if u.Error != "" {
 			text += ": " + u.Error
 		}
@@ -50,6 +67,9 @@ func upstreamText(u *problems.Upstream) string {
 	}
 	if u.Refused > 0 {
 		text += fmt.Sprintf(", %d refused", u.Refused)
+	}
+	if u.Elsewhere > 0 {
+		text += fmt.Sprintf(", %d of devices that are not there", u.Elsewhere)
 	}
 	return plainLine(u.Name + " " + text)
 }

@@ -116,8 +116,14 @@ func wrongValue(cmd *cobra.Command, value, flag, why string) string {
 	return why
 }
 
-// unknownCommand returns a usage error, with the command that was most likely meant.
+// unknownCommand returns a usage error for a word behind a command, with what was most likely meant.
 func unknownCommand(cmd *cobra.Command, word string) error {
+	if !cmd.HasSubCommands() {
+		if f := cmd.Flags().Lookup("application"); f != nil && !f.Changed {
+			return usage(fmt.Errorf("%s takes no %q; did you mean --application %[2]s?", cmd.CommandPath(), word))
+		}
+		return usage(fmt.Errorf("%s takes no %q", cmd.CommandPath(), word))
+	}
 	var all []string
 	for _, sub := range cmd.Commands() {
 		if sub.IsAvailableCommand() {

@@ -17,12 +17,11 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/web"
 	"lorawand/bridge/state"
-	"lorawand/bridge/store"
 	"lorawand/cmd/lorawand/config"
 )
 
 // addPage adds the operations of the web page that need no daemon.
-func addPage(a *admin.Admin, s *store.Store) { web.NewPasswords(a, s) }
+func addPage(a *admin.Admin, s stateStore) { web.NewPasswords(a, s) }
 
 // mountPage has the HTTP servers serve the web page.
 func (d *daemon) mountPage(a *admin.Admin) {

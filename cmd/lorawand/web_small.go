@@ -8,11 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
-	"lorawand/bridge/store"
 )
 
 // addPage does nothing: the small build has no web page.
-func addPage(*admin.Admin, *store.Store) {}
+func addPage(*admin.Admin, stateStore) {}
 
 // mountPage does nothing.
 func (*daemon) mountPage(*admin.Admin) {}

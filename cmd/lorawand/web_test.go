@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
@@ -116,12 +115,7 @@ func TestWebPassword(t *testing.T) {
 // A backup is taken and restored by the page: the answer comes before the daemon begins
 // anew, with another session and the same password.
 func TestWebRestore(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	_ = free.Close()
+	address := freeTCP(t)
 	s := newSite(t, "")
 	s.withPage("", address)
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")

@@ -23,7 +23,7 @@ var coreLines = []struct {
 	{"lorawand_uplink_repetitions_total", func(s *bridge.Stats) { s.Repeated = 9 }},
 	{"lorawand_wrong_mics_total", func(s *bridge.Stats) { s.WrongMICs = 9 }},
 	{`lorawand_uplinks_dropped_total{reason="malformed"}`, func(s *bridge.Stats) { s.Dropped[0] = 9 }},
-	{`lorawand_uplinks_dropped_total{reason="reused_f_cnt"}`, func(s *bridge.Stats) { s.Dropped[len(s.Dropped)-1] = 9 }},
+	{`lorawand_uplinks_dropped_total{reason="inbox_full"}`, func(s *bridge.Stats) { s.Dropped[len(s.Dropped)-1] = 9 }},
 	{`lorawand_joins_total{result="accepted"}`, func(s *bridge.Stats) { s.Joins = 9 }},
 	{
 		`lorawand_joins_total{result="not_stored"}`,

@@ -36,7 +36,7 @@ func (s *Snapshot) store() (out []Problem) {
 			Command: "lorawand device list", Link: "#/system", Act: "Show the system",
 		})
 	}
-	if st.InMemory { // the owner has allowed it, else the daemon would not run
+	if st.InMemory && !s.isExtender() { // the owner has allowed it, else the daemon would not run
 		out = append(out, Problem{
 			Code: "store_in_memory", Tone: Info, Title: "The store is in memory",
 			Detail: st.Path + " is lost when this host restarts: all devices, keys and frame counters.",
@@ -47,10 +47,32 @@ func (s *Snapshot) store() (out []Problem) {
 	return out
 }
 
+// isExtender reports whether this lorawand gives its radio to a central, and keeps nothing.
+func (s *Snapshot) isExtender() bool { return len(s.Servers) == 1 && s.Servers[0].Central }
+
+// central returns that the central does not answer.
+func (o *Server) central() Problem {
+	why := "."
+	if o.Fault != "" {
+		why = ": " + o.Fault + "."
+	}
+	return Problem{
+		Code: "central_lost", Tone: Bad, Title: "The central " + o.Address + " does not answer",
+		Detail: "It has not answered for " + lasting(o.Silence) + why + " What this gateway hears until then is lost.",
+		Todo: "Look whether lorawand runs there, and whether this host reaches the port of its [extenders] listen. If it " +
+			"does not let this gateway in, pair both again: lorawand gateway pair on the central.",
+		Command: "lorawand events",
+	}
+}
+
 // servers returns which other network servers do not answer.
 func (s *Snapshot) servers() (out []Problem) {
 	for i := range s.Servers {
 		o := &s.Servers[i]
+		if o.Central && o.Answered < o.Gateways && o.Silence >= centralGone {
+			out = append(out, o.central())
+			continue
+		}
 		if o.Answered == o.Gateways || o.Silence < startUp {
 			continue
 		}
@@ -60,6 +82,16 @@ func (s *Snapshot) servers() (out []Problem) {
 		}
 		if o.Fault != "" {
 			detail += ": " + o.Fault
+		}
+		if o.MQTT {
+			out = append(out, Problem{
+				Code: "chirpstack_silent", Tone: Warn, Title: "The ChirpStack network at " + o.Address + " has not all gateways",
+				Detail: detail + ". The frames that are for it are lost.",
+				Todo: "Look whether its broker runs and lets each gateway in, by user name or certificate; or remove its " +
+					"[[chirpstack]] from the configuration.",
+				Command: "lorawand events",
+			})
+			continue
 		}
 		out = append(out, Problem{
 			Code: "forward_silent", Tone: Warn, Title: "The network server " + o.Address + " does not answer",

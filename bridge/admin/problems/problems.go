@@ -54,6 +54,8 @@ type Server struct {
 	Gateways, Answered int           // gateways that are connected, and those that it answers
 	Silence            time.Duration // the longest of those that it does not answer
 	Fault              string        // why
+	MQTT               bool          // it is a ChirpStack network, and not reached by Semtech UDP
+	Central            bool          // it is the central of this extender
 }
 
 // Port is one that another program holds.
@@ -121,6 +123,8 @@ const (
 	// startUp is how long after the start a packet forwarder may be missing: it sends a
 	// PULL_DATA each 5 to 30 s.
 	startUp = time.Minute
+	// centralGone is how long a central may be silent: what it answers last is 5 s old.
+	centralGone = 10 * time.Second
 	// recent is how long a gateway that tried is told of.
 	recent = 15 * time.Minute
 	// leastFree is in bytes: a store begins a new journal at 128 KiB, and other programs

@@ -322,6 +322,30 @@ var cases = []struct {
 		[]string{"forward_silent", "forward_silent"},
 		[]string{"a:1700", "none of 1 gateways for 60 min: no such host.", "b:1700", "It answers 1 of 2 gateways."},
 	},
+	{
+		"a ChirpStack network has not all gateways",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Servers = []Server{{Address: "cs:1883", Gateways: 1, Silence: time.Hour, Fault: "no such host", MQTT: true}}
+		}},
+		[]string{"chirpstack_silent"},
+		[]string{"cs:1883", "none of 1 gateways for 60 min: no such host.", "[[chirpstack]]"},
+	},
+	{
+		"the central of an extender is away",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Store.InMemory = true
+			s.Servers = []Server{{Address: "a:1700", Gateways: 1, Silence: centralGone, Fault: "it is off", Central: true}}
+		}},
+		[]string{"central_lost"},
+		[]string{"central a:1700 does not answer", "for 10 s: it is off. What this gateway hears"},
+	},
+	{
+		"the central of an extender is away for a moment",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Servers = []Server{{Address: "a:1700", Gateways: 1, Silence: centralGone - 1, Central: true}}
+		}},
+		nil, nil,
+	},
 	{"MQTT is off", []func(*Snapshot){func(s *Snapshot) { s.MQTT = nil }}, nil, nil},
 	{
 		"unused key",

@@ -18,9 +18,12 @@ import (
 
 // Source has the parts of a running daemon.
 type Source struct {
-	Bridge   *bridge.Bridge
-	Keys     *access.Registry
-	Store    *store.Store
+	Bridge *bridge.Bridge
+	Keys   *access.Registry
+	Store  interface {
+		Stats() store.Stats
+		Health() error
+	}
 	Broker   *broker.Broker // nil: none runs
 	Resolver *codec.Resolver
 

@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// Upstream is a broker that messages are handed on to.
+// Upstream is a server that messages are handed on to.
 type Upstream struct {
+	Backfill  bool          `json:"backfill,omitempty"`  // The Things Stack, after an outage; else a broker
+	Elsewhere uint64        `json:"elsewhere,omitempty"` // messages of devices that it does not have
 	Name      string        `json:"name"`
 	Connected bool          `json:"connected"`
 	Since     time.Duration `json:"since_ns"`                 // how long it is so
@@ -27,36 +29,53 @@ const dialing = time.Minute
 func (s *Snapshot) upstreams() (out []Problem) {
 	for i := range s.Upstreams {
 		u := &s.Upstreams[i]
-		if !u.Connected && u.Since >= dialing {
-			out = append(out, Problem{
-				Code: "upstream_lost", Tone: Bad, Title: "The broker " + u.Name + " cannot be reached",
-				Detail: fmt.Sprintf("For %s: %s. %d messages wait for it.", lasting(u.Since),
-					strings.TrimSuffix(u.Error, "."), u.Waiting),
-				Todo:    "Look at the network and at [[upstream]] in the configuration; it goes on by itself.",
-				Command: "lorawand events",
-			})
+		out = append(out, u.problems()...)
+	}
+	return out
+}
+
+// table is the table of the configuration with a server.
+func (u *Upstream) table() string {
+	if u.Backfill {
+		return "[[backfill]]"
+	}
+	return "[[upstream]]"
+}
+
+func (u *Upstream) problems() (out []Problem) {
+	if !u.Connected && u.Since >= dialing {
+		title := "The broker " + u.Name + " cannot be reached"
+		if u.Backfill {
+			title = "The messages of an outage cannot be posted to " + u.Name
 		}
-		if u.Fault != "" {
-			out = append(out, Problem{
-				Code: "upstream_journal", Tone: Bad, Title: "Messages for " + u.Name + " cannot be kept",
-				Detail: u.Fault + ". They wait in memory, where there is room for some hundred.",
-				Todo:   "Free some space in the store's folder, or make it writable.",
-			})
-		}
-		if u.Lost > 0 {
-			out = append(out, Problem{
-				Code: "upstream_full", Tone: Warn, Title: fmt.Sprintf("%d messages for %s are lost", u.Lost, u.Name),
-				Detail: "The outage has lasted longer than the journal has room or age for.",
-				Todo:   "Set journal and journal_age of this [[upstream]] to more, if there is flash for it.",
-			})
-		}
-		if len(u.Unheard) > 0 {
-			out = append(out, Problem{
-				Code: "upstream_unheard", Tone: Warn, Title: "No downlinks come from " + u.Name,
-				Detail: "It refuses the subscriptions to " + names(u.Unheard) + ".",
-				Todo:   "Give the user of remote_username the right to read them, or set downlinks = false.",
-			})
-		}
+		out = append(out, Problem{
+			Code: "upstream_lost", Tone: Bad, Title: title,
+			Detail: fmt.Sprintf("For %s: %s. %d messages wait for it.", lasting(u.Since),
+				strings.TrimSuffix(u.Error, "."), u.Waiting),
+			Todo:    "Look at the network and at " + u.table() + " in the configuration; it goes on by itself.",
+			Command: "lorawand events",
+		})
+	}
+	if u.Fault != "" {
+		out = append(out, Problem{
+			Code: "upstream_journal", Tone: Bad, Title: "Messages for " + u.Name + " cannot be kept",
+			Detail: u.Fault + ". They wait in memory, where there is room for some hundred.",
+			Todo:   "Free some space in the store's folder, or make it writable.",
+		})
+	}
+	if u.Lost > 0 {
+		out = append(out, Problem{
+			Code: "upstream_full", Tone: Warn, Title: fmt.Sprintf("%d messages for %s are lost", u.Lost, u.Name),
+			Detail: "The outage has lasted longer than the journal has room or age for.",
+			Todo:   "Set journal and journal_age of this " + u.table() + " to more, if there is flash for it.",
+		})
+	}
+	if len(u.Unheard) > 0 {
+		out = append(out, Problem{
+			Code: "upstream_unheard", Tone: Warn, Title: "No downlinks come from " + u.Name,
+			Detail: "It refuses the subscriptions to " + names(u.Unheard) + ".",
+			Todo:   "Give the user of remote_username the right to read them, or set downlinks = false.",
+		})
 	}
 	return out
 }

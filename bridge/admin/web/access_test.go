@@ -191,6 +191,8 @@ func TestPasswordsAtOnce(t *testing.T) {
 	}
 }
 
+func twoOrigins(r *http.Request) { r.Header.Add("Origin", "http://evil.example") }
+
 // Each request that does not come from the page itself is refused, whatever session it
 // shows; so is one that changes something by GET.
 func TestAccess(t *testing.T) {
@@ -217,6 +219,7 @@ func TestAccess(t *testing.T) {
 		{"Origin of another port", ask{method: "POST", path: "logout", change: set("Origin", "http://127.0.0.1:1")}, 403},
 		{"Origin null", ask{method: "POST", path: "logout", change: set("Origin", "null")}, 403},
 		{"Origin of another scheme", ask{method: "POST", path: "logout", change: set("Origin", otherScheme)}, 403},
+		{"two Origins", ask{method: "POST", path: "logout", change: twoOrigins}, 403},
 		{"cross-site by metadata", ask{method: "POST", path: "logout", change: set("Sec-Fetch-Site", "cross-site")}, 403},
 		{"a foreign page reads", ask{method: "GET", path: "session", change: set("Sec-Fetch-Site", "cross-site")}, 403},
 		{"same site, other origin", ask{method: "GET", path: "session", change: set("Sec-Fetch-Site", "same-site")}, 403},

@@ -23,9 +23,15 @@ const (
 	hashTime        = 30 * time.Second // for the operation, on the slowest machine under load
 )
 
+// Store has the methods of a store that Passwords uses; see store.Store.
+type Store interface {
+	Commit(records ...store.Record) error
+	Records(kind string) []store.Record
+}
+
 // Passwords holds what is stored of the password of the page.
 type Passwords struct {
-	store   *store.Store
+	store   Store
 	changed func() // is called when there is another one; nil: nobody is
 	// hashing is full while a password is hashed or compared: that takes memory.
 	hashing chan struct{}
@@ -36,7 +42,7 @@ type Passwords struct {
 
 // NewPasswords reads what is stored, and adds the operation SetPassword to the table of
 // an Admin.
-func NewPasswords(a *admin.Admin, s *store.Store) *Passwords {
+func NewPasswords(a *admin.Admin, s Store) *Passwords {
 	p := &Passwords{store: s, hashing: make(chan struct{}, 1)}
 	for _, r := range s.Records(state.KindPage) {
 		if r.Key == passwordKey && r.Version == passwordVersion {

@@ -60,7 +60,7 @@ func (c *call) events(string) error {
 	}
 	place := c.site.sessions.OpenStream(c.session)
 	if place == nil {
-		return errStreams
+		return c.full()
 	}
 	c.site.streams.Add(1)
 	defer c.site.streams.Add(-1)
@@ -92,6 +92,20 @@ func (c *call) events(string) error {
 	return nil
 }
 
+// fullEvent says that other pages have the place of a stream.
+const fullEvent = "event: full\ndata: {}\n\n"
+
+// full refuses a stream. The EventSource of a browser shows no status to the page: there an
+// event says it.
+func (c *call) full() error {
+	if c.r.Header.Get("Accept") != "text/event-stream" {
+		return errStreams
+	}
+	c.w.Header().Set("Content-Type", "text/event-stream")
+	_, err := c.w.Write([]byte(fullEvent))
+	return err
+}
+
 // follow sends until it cannot any more.
 func (s *stream) follow(news <-chan struct{}) {
 	beat := time.NewTicker(beatEvery)
@@ -107,6 +121,7 @@ func (s *stream) follow(news <-chan struct{}) {
 			_ = s.write([]byte("event: end\ndata: {}\n\n"))
 			return
 		case <-s.place.Gone: // another session has its turn
+			_ = s.write([]byte(fullEvent))
 			return
 		case <-beat.C:
 			s.site.sessions.Expire(time.Now()) // this one among them, which is seen next
@@ -126,7 +141,7 @@ func (s *stream) follow(news <-chan struct{}) {
 // it took them is told to fetch anew.
 func (s *stream) catchUp() error {
 	entries, noise, last, whole := s.work.after(s.at, s.noiseAt)
-	if !s.neighbours {
+	if !s.neighbours || s.scope() != "" { // neighbours are of no application
 		noise = nil
 	}
 	if !whole {

@@ -177,6 +177,21 @@ func TestNeighbours(t *testing.T) {
 	if n := at(w.read("status"), "status.droppedHour"); n != 2.0 {
 		t.Errorf("%v frames were dropped", n)
 	}
+	_, key := w.key("farm", "all")
+	w.token = w.login(key)
+	limited := w.follow("?neighbours=1")
+	w.Events().Write(&event.Event{Kind: event.UplinkDropped, Reason: event.DropDevAddr, Host: w.Now().Host})
+	curious.wants("Neighbour")
+	w.happen(event.DownlinkSent, w.dev)
+	for {
+		m, err := limited.next()
+		if err != nil || m.data["kind"] == "drop" {
+			t.Fatalf("an API key is told of neighbours: %+v, %v", m, err)
+		}
+		if m.data["word"] == "Sent" {
+			return
+		}
+	}
 }
 
 // A session has few streams, and makes room for others when all are open; they end with
@@ -197,15 +212,24 @@ func TestStreamLimits(t *testing.T) {
 		}
 	}
 	more := w.follow("")
+	var last message
 	for { // the oldest stream of all ends, without the end of its session
-		if m, err := feeds[0].next(); err != nil {
+		m, err := feeds[0].next()
+		if err != nil {
 			break
-		} else if m.event == "end" {
-			t.Error("the session that makes room is told that it has ended")
 		}
+		last = m
+	}
+	if last.event != "full" {
+		t.Errorf("the session that makes room is told %q last", last.event)
 	}
 	if r := w.get(first, "/api/page/events"); r.status != http.StatusTooManyRequests {
 		t.Errorf("it takes its place back: %d %s", r.status, r.body)
+	}
+	browser := func(r *http.Request) { r.Header.Set("Accept", "text/event-stream") }
+	r := w.ask(ask{method: "GET", path: "/api/page/events", cookie: first, change: browser})
+	if r.status != http.StatusOK || r.body != fullEvent {
+		t.Errorf("a browser takes its place back: %d %q", r.status, r.body)
 	}
 	feeds = append(feeds[1:], more)
 	w.post(first, "/api/page/logout", "{}")

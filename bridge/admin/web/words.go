@@ -54,6 +54,7 @@ var kindWords = map[event.Kind]struct{ kind, word, tone string }{
 	event.PageLoggedIn:        {"mqtt", "Logged in", "ok"},
 	event.ServerAnswers:       {"gw", "Other server answers", "ok"},
 	event.ServerSilent:        {"gw", "Other server silent", "warn"},
+	event.ChannelsKept:        {"gw", "Channels not changed for it", "info"},
 	event.ForeignSent:         {"down", "Sent for another network", "ok"},
 	event.ForeignRefused:      {"down", "Not sent for another network", "info"},
 	event.UpstreamConnected:   {"mqtt", "Upstream connected", "ok"},

@@ -37,6 +37,18 @@ const (
 	// loses less than 10 %, and two of three less than 5 %.
 	spareFrames = 600
 	spareLost   = 100
+
+	// Of frames that are sent more than once the transmissions are counted too: they tell much
+	// sooner that losses have ceased. Compared is the share that was lost of lossMean frames, in
+	// hundredths of a percent; half of it is borne, and twoBorne at the most where a frame is sent
+	// twice, so that with one transmission few frames will be lost, else moreBorne.
+	twoBorne  = 400
+	moreBorne = 800
+	whole     = 10_000 // a frame
+
+	// FewerChange is the sum from which on losses have ceased: 75 frames with all of their two
+	// transmissions, or 38 with all of three.
+	FewerChange = 30_000
 )
 
 // calm is what conditions are compared with.
@@ -55,6 +67,10 @@ type calm struct {
 	of, lost int32 // frames with this number of transmissions
 	more     int32 // sum of losses, in hundredths of a frame
 	spare    int32
+
+	sent, missed int32 // frames whose transmissions were counted, and what of them was lost, in whole
+	fewer        int32 // see Link.Fewer
+	ceased       bool  // losses have: NbTrans was lowered for that
 }
 
 func (c *calm) resting() bool { return c.heard >= settling }
@@ -65,10 +81,12 @@ func (c *calm) weakened(weaker radio.Decibel) { c.mean -= weaker }
 // adapted notes another data rate, or number of transmissions: nothing is known of it yet. A
 // device that rests is to be decided about anew, unless it obeys what was decided last.
 func (c *calm) adapted() {
+	ceased := c.fewer >= FewerChange
 	if c.heard > settling+obeying {
 		*c = calm{}
 	}
 	c.of, c.lost, c.more, c.spare = 0, 0, 0, 0
+	c.sent, c.missed, c.fewer, c.ceased = 0, 0, 0, ceased
 	c.snrs = min(c.snrs, snrKept)
 }
 
@@ -79,7 +97,7 @@ func (h *History) watch() {
 		return
 	}
 	was := c.resting()
-	c.heard = min(c.heard+1, settling+obeying+1)
+	c.heard = min(c.heard+1, settling+historyLength+1)
 	off := h.snrs[n-1] - c.mean
 	far := max(off, -off)
 	if !was || c.snrs < historyLength {
@@ -114,4 +132,20 @@ func (c *calm) count(lost int32) bool {
 	borne := min(max(bearable, 100*c.lost/c.of+lossBorne), lossMost)
 	c.more = max(c.more+100*lost-borne*(lost+1), 0)
 	return c.resting() && c.more > lossChange
+}
+
+// transmitted notes frames whose n transmissions were counted, and how much of them was lost. One
+// frame is left out of what is compared with: few frames can mislead.
+func (c *calm) transmitted(n, frames, missed int32) {
+	if c.sent < lossMean {
+		c.sent, c.missed = c.sent+frames, c.missed+missed
+	}
+	borne := int32(twoBorne)
+	if n > 2 {
+		borne = moreBorne
+	}
+	if !c.ceased {
+		borne = min(borne, max(c.missed-whole, 0)/max(c.sent, 1)/2)
+	}
+	c.fewer = min(max(c.fewer+borne*frames-missed, 0), 2*FewerChange)
 }

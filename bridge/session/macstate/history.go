@@ -1,6 +1,7 @@
 package macstate
 
 import (
+	"math"
 	"slices"
 
 	"lorawand/radio"
@@ -28,7 +29,12 @@ type History struct {
 	excess  int32           // see Link.Excess
 	calm    calm            // what tells whether conditions have changed
 
-	ADR bool // the last uplink lets the network set data rate and power
+	times    uint8  // that the last uplink was heard, of NbTrans
+	answered bool   // a downlink was sent to the device since: it may have sent the uplink less often
+	twice    uint32 // see Link.Twice
+
+	ADR     bool  // the last uplink lets the network set data rate and power
+	NbTrans uint8 // how often the device sends the last uplink, as far as is known
 }
 
 // Path is a gateway that has heard a device lately.
@@ -45,12 +51,13 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.watch()
 	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
 		h.rate, h.fCnts, h.snrs, h.stayed = rate, h.fCnts[:0], h.snrs[:0], 0
-		h.run, h.excess = 0, 0
+		h.run, h.twice, h.excess = 0, 0, 0
 		h.calm.adapted()
 	}
 	if n := len(h.fCnts); n > 0 {
 		h.count(fCnt - h.fCnts[n-1] - 1)
 	}
+	h.times, h.answered = 1, false
 	h.stayed = min(h.stayed+1, historyLength+1)
 	if len(h.fCnts) == historyLength {
 		h.fCnts = slices.Delete(h.fCnts, 0, 1)
@@ -82,10 +89,35 @@ func (h *History) count(lost uint32) {
 	}
 	lost = min(lost, maxGap)
 	h.excess = min(max(h.excess+100*int32(lost)-bearable*int32(lost+1), 0), maxExcess)
+	h.transmissions(lost)
 	if h.calm.count(int32(lost)) {
 		h.calm = calm{}
 	}
 }
+
+// transmissions counts those of frames that are sent more than once: how many of the last frame
+// were lost, and all of the frames that were lost before the one at hand. Of the last frame nothing
+// is known where a downlink was sent to the device, which then may send the frame no more.
+func (h *History) transmissions(lost uint32) {
+	n := int32(h.NbTrans)
+	if n < 2 {
+		return
+	}
+	if h.twice++; lost > 0 || h.times < 2 && !h.answered {
+		h.twice = 0
+	}
+	frames, missed := int32(lost), whole*int32(lost)
+	if !h.answered {
+		frames, missed = frames+1, missed+whole*max(n-int32(h.times), 0)/n
+	}
+	h.calm.transmitted(n, frames, missed)
+}
+
+// Repeated notes that the last frame was heard once more, as its device has sent it again.
+func (h *History) Repeated() { h.times = min(h.times+1, math.MaxUint8-1) }
+
+// Answered notes that a downlink was sent to the device.
+func (h *History) Answered() { h.answered = true }
 
 // lowestSNR is that of an uplink of which nothing is known.
 const lowestSNR radio.Decibel = -10_000
@@ -100,7 +132,7 @@ func (h *History) Adapted(weaker radio.Decibel, anew bool) {
 	h.calm.weakened(weaker)
 	if n := len(h.fCnts); anew && n > 0 {
 		h.fCnts = append(h.fCnts[:0], h.fCnts[n-1])
-		h.from, h.run, h.excess = h.fCnts[0], 0, 0
+		h.from, h.run, h.twice, h.excess = h.fCnts[0], 0, 0, 0
 		h.calm.adapted()
 	}
 }
@@ -114,12 +146,16 @@ type Link struct {
 	Settled bool          // more uplinks were heard at this data rate than are looked at
 	Since   uint32        // frames with the data rate and the number of transmissions that are in use
 	Run     uint32        // of these, heard since the last one that was lost
+	Twice   uint32        // the same, by two of their transmissions; 0 where they are sent once
 	Excess  int32         // of these, lost beyond what is bearable: 100 is one
 	Mean    radio.Decibel // SNR of Known uplinks
 	Known   int           // at this data rate, with this number of transmissions, until the device rests
+	Left    int           // uplinks until the device rests
+	Fresh   bool          // none of the uplinks was heard before the device rests; true once
 	Resting bool          // what was decided stands, as long as conditions stay
 	Want    uint32        // FCntUp of the last decision, where that was for a change; else 0
 	Spare   bool          // so few frames are lost, and for so long, that fewer transmissions may do
+	Fewer   int32         // by how much less is lost, by transmissions, than was; see FewerChange
 }
 
 // Link returns how the device is heard at its data rate. Heard is 0 where nothing is
@@ -133,9 +169,10 @@ func (h *History) Link() Link {
 	return Link{
 		Best: slices.Max(h.snrs), Heard: len(h.snrs), Lost: of - uint32(len(h.fCnts)), Of: of,
 		Settled: h.stayed > historyLength, Since: last - h.from + 1,
-		Run: h.run, Excess: h.excess,
+		Run: h.run, Twice: h.twice, Excess: h.excess,
 		Mean: h.calm.mean, Known: int(h.calm.snrs), Resting: h.calm.resting() && h.calm.decided,
-		Want: h.calm.want, Spare: h.calm.spare >= spareFrames,
+		Left: max(settling-h.calm.heard, 0), Want: h.calm.want,
+		Fresh: h.calm.heard == settling+historyLength, Spare: h.calm.spare >= spareFrames, Fewer: h.calm.fewer,
 	}
 }
 
@@ -159,7 +196,8 @@ func (h *History) From() uint32 { return h.from }
 
 // Joined notes that frame counters begin anew.
 func (h *History) Joined() {
-	h.fCnts, h.snrs, h.stayed, h.run, h.excess, h.calm = h.fCnts[:0], h.snrs[:0], 0, 0, 0, calm{}
+	h.fCnts, h.snrs, h.stayed, h.calm = h.fCnts[:0], h.snrs[:0], 0, calm{}
+	h.run, h.twice, h.excess = 0, 0, 0
 }
 
 // HeardBy notes that a gateway has heard the last frame, by at least one antenna.

@@ -114,6 +114,56 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// Of frames that are sent more than once the transmissions are counted, but of those that were
+// answered: the sum grows once fewer are lost than were.
+func TestTransmissions(t *testing.T) {
+	// heard has a number of frames heard as often as times says, by turns; 0: lost.
+	heard := func(h *History, fCnt *uint32, frames int, answered bool, times ...int) {
+		for n := range frames {
+			*fCnt++
+			if times[n%len(times)] == 0 {
+				continue
+			}
+			if h.up(*fCnt); answered {
+				h.Answered()
+			}
+			for range times[n%len(times)] - 1 {
+				h.Repeated()
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		nbTrans  uint8
+		before   []int
+		then     int
+		answered bool
+		frames   int // until losses have ceased; 0: never
+	}{
+		{"one of two lost, then none", 2, []int{1}, 2, false, 75},
+		{"one of two lost, and still", 2, []int{1}, 1, false, 0},
+		{"half of three lost, then none", 3, []int{2, 1, 3, 0}, 3, false, 38},
+		{"half of three lost, then one of three", 3, []int{2, 1, 3, 0}, 2, false, 0},
+		{"none lost, and still", 2, []int{2}, 2, false, 0},
+		{"all are answered", 2, []int{1}, 2, true, 0},
+		{"sent once", 1, []int{1, 0}, 1, false, 0},
+	} {
+		var h History
+		h.NbTrans = tt.nbTrans
+		fCnt, ceased := uint32(0), 0
+		heard(&h, &fCnt, 200, tt.answered, tt.before...)
+		for n := 1; n <= 300 && ceased == 0; n++ {
+			heard(&h, &fCnt, 1, tt.answered, tt.then)
+			if h.Link().Fewer >= FewerChange {
+				ceased = n - 1 // the last one may be heard again
+			}
+		}
+		if ceased != tt.frames {
+			t.Errorf("%s: losses have ceased after %d frames, want %d", tt.name, ceased, tt.frames)
+		}
+	}
+}
+
 // Twenty uplinks are looked at, however many were heard, and the excess has an end.
 func TestLinkLooksBack(t *testing.T) {
 	var h History

@@ -277,7 +277,6 @@ func (c *Conn) Publish(ctx context.Context, m *Message) error {
 // use returns an ID that is not in use, for f; nil: for a SUBSCRIBE.
 func (c *Conn) use(f *flight) uint16 {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for {
 		c.last++
 		if _, used := c.flying[c.last]; !used && c.last != 0 && c.last != c.subID {
@@ -287,7 +286,9 @@ func (c *Conn) use(f *flight) uint16 {
 	if f != nil {
 		c.flying[c.last] = f
 	}
-	return c.last
+	id := c.last
+	c.mu.Unlock()
+	return id
 }
 
 // acknowledged ends the flight of a message. Other IDs, as of a PUBACK that comes twice,
@@ -356,8 +357,9 @@ func (c *Conn) send(data []byte) error {
 // Flying returns how many messages have no PUBACK.
 func (c *Conn) Flying() int {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.flying)
+	n := len(c.flying)
+	c.mu.Unlock()
+	return n
 }
 
 // Close ends the connection without leave.

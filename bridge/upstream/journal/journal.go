@@ -67,6 +67,8 @@ type Journal struct {
 	lost   int64
 	broken int64
 
+	counted uint64 // messages up to here that cannot be read are in lost
+
 	reading reader
 	encoder encoder
 }
@@ -179,7 +181,6 @@ func (s *segment) add(b block) {
 // Stats returns what the journal has.
 func (j *Journal) Stats() Stats {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	st := Stats{Messages: j.left, Bytes: j.bytes, Lost: j.lost, Damaged: j.broken}
 	for _, s := range j.list {
 		if s.oldest > 0 && s.count(j.cursor) > 0 {
@@ -187,6 +188,7 @@ func (j *Journal) Stats() Stats {
 			break
 		}
 	}
+	j.mu.Unlock()
 	return st
 }
 
@@ -355,7 +357,12 @@ func (j *Journal) remove() bool {
 // Ack says that all messages up to this one are acknowledged.
 func (j *Journal) Ack(number uint64) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.ack(number)
+	j.mu.Unlock()
+}
+
+// ack is Ack. mu is held.
+func (j *Journal) ack(number uint64) {
 	if number < j.cursor {
 		return
 	}
@@ -378,7 +385,8 @@ func (j *Journal) clean() {
 	}
 	if len(j.list) == 1 && j.left == 0 && j.remove() {
 		j.syncFolder()
-		j.encoder, j.reading = encoder{}, reader{at: j.reading.at} // an outage is over: their memory is not needed
+		// An outage is over: their memory is not needed.
+		j.encoder, j.reading = encoder{}, reader{at: j.reading.at, last: j.reading.last}
 	}
 }
 

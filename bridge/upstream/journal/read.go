@@ -11,6 +11,7 @@ type Entry struct {
 // reader holds the segment that is read.
 type reader struct {
 	at      uint64 // number of the next message to return
+	last    uint64 // behind the last message that was returned
 	segment uint64 // number of the segment
 	data    []byte // its blocks that were not read
 	batch   []Entry
@@ -28,6 +29,7 @@ func (j *Journal) Next() (e Entry, ok bool, err error) {
 			e, r.batch = r.batch[0], r.batch[1:]
 			if e.Number >= r.at {
 				r.at = e.Number + 1
+				r.last = r.at
 				return e, true, nil
 			}
 		}
@@ -36,6 +38,9 @@ func (j *Journal) Next() (e Entry, ok bool, err error) {
 			continue
 		}
 		if more, err := j.readSegment(); err != nil || !more {
+			if err == nil {
+				j.skip()
+			}
 			return Entry{}, false, err
 		}
 	}
@@ -44,8 +49,8 @@ func (j *Journal) Next() (e Entry, ok bool, err error) {
 // Rewind lets Next begin with the first message that is not acknowledged.
 func (j *Journal) Rewind() {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.reading = reader{}
+	j.mu.Unlock()
 }
 
 // readSegment reads the first segment that has the next message or a later one. mu is
@@ -63,8 +68,25 @@ func (j *Journal) readSegment() (more bool, err error) {
 		r.segment, r.data = s.number, data[:min(int64(len(data)), s.size)]
 		return true, nil
 	}
-	*r = reader{at: r.at}
+	*r = reader{at: r.at, last: r.last}
 	return false, nil
+}
+
+// skip moves the cursor behind what cannot be read at the end of the journal, once all before it is acknowledged:
+// nobody will acknowledge it. mu is held.
+func (j *Journal) skip() {
+	if r := &j.reading; j.left > 0 && r.at > j.cursor && r.last <= j.cursor {
+		j.ack(r.at - 1)
+	}
+}
+
+// unreadable counts messages that cannot be read as lost, once. mu is held.
+func (j *Journal) unreadable(from, next uint64) {
+	j.broken++
+	if from = max(from, j.counted); from < next {
+		j.lost += int64(next - from)
+		j.counted = next
+	}
 }
 
 // readBlock reads the next block of the segment. What cannot be read is passed over and
@@ -83,9 +105,7 @@ func (j *Journal) readBlock() {
 	}
 	messages, err := b.messages()
 	if err != nil {
-		j.broken++
-		n := int64(b.first + uint64(b.count) - max(b.first, r.at))
-		j.lost += n
+		j.unreadable(max(b.first, r.at), b.first+uint64(b.count))
 		r.at = b.first + uint64(b.count)
 		return
 	}
@@ -100,8 +120,7 @@ func (j *Journal) passOver(unread int) {
 	r := &j.reading
 	for _, s := range j.list {
 		if s.number == r.segment && s.count(r.at) > 0 {
-			j.broken++
-			j.lost += s.count(r.at)
+			j.unreadable(s.next()-uint64(s.count(r.at)), s.next())
 			r.at = s.next()
 			j.log.Warn("a segment of the upstream journal cannot be read to its end", "file", s.name(), "bytes", unread)
 		}

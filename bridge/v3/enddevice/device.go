@@ -382,10 +382,9 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 
 func (j *sessionJSON) session(r *reader) *session.Session {
 	s := &session.Session{
-		FCntUp:    uint32(r.number("session.last_f_cnt_up", j.LastFCntUp, math.MaxUint32)),
-		NFCntDown: uint32(r.number("session.last_n_f_cnt_down", j.LastNFCntDown, math.MaxUint32)),
-		AFCntDown: uint32(r.number("session.last_a_f_cnt_down", j.LastAFCntDown, math.MaxUint32)),
-
+		FCntUp:       uint32(r.number("session.last_f_cnt_up", j.LastFCntUp, math.MaxUint32)),
+		NFCntDown:    uint32(r.number("session.last_n_f_cnt_down", j.LastNFCntDown, math.MaxUint32)),
+		AFCntDown:    uint32(r.number("session.last_a_f_cnt_down", j.LastAFCntDown, math.MaxUint32)),
 		ConfFCntDown: uint32(r.number("session.last_conf_f_cnt_down", j.LastConfFCntDown, math.MaxUint32)),
 	}
 	s.Heard = s.FCntUp > 0

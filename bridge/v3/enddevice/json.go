@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice/charset"
@@ -175,8 +174,8 @@ func Unserved(d *session.Device) string {
 		return ""
 	}
 	if _, unknown := region.Lookup(d.Plan); unknown != nil {
-		if near := region.Nearest(d.Plan); near != nil {
-			return err.Error() + "; the nearest are " + strings.Join(near, ", ")
+		if meant := region.Meant(d.Plan); meant != "" {
+			return err.Error() + "; " + meant
 		}
 	}
 	return err.Error()

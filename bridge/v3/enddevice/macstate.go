@@ -18,14 +18,15 @@ func (m *macStateJSON) state(r *reader, status *statusJSON, d *session.Device, r
 		Wish: m.Desired.wish(r, m.Current, d, rx1Delay), Asked: m.asked(r, d.Session.FCntUp),
 		Status: status.status(uint32(r.number("mac_state.last_dev_status_f_cnt_up", m.LastStatus, math.MaxUint32))),
 	}
-	wish := m.Desired
-	if wish == nil {
-		wish = &parametersJSON{}
-	}
+	wish := cmp.Or(m.Desired, &parametersJSON{})
 	m.rejectedJSON.read(r, &s, wish.Channels)
 	m.classes(r, &s)
 	m.masks(&s, d)
-	told := s.Masked || s.Ping != nil || s.ClassB || s.ClassC
+	if c := m.Current; c != nil && c.RejoinCount != "" { // a device need not keep to the time
+		period := cmp.Or(c.RejoinTimePeriod, wish.RejoinTimePeriod).exponent()
+		s.Rejoin, s.RejoinTold = nibbles(*zeroOr(period), *zeroOr(c.RejoinCount.exponent())), true
+	}
+	told := s.Masked || s.RejoinTold || s.Ping != nil || s.ClassB || s.ClassC
 	if !told && s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
 		return nil
 	}
@@ -40,6 +41,9 @@ func (m *macStateJSON) tell(s *macstate.State) {
 	m.rejectedJSON, m.Pending = rejectedOf(s), pendingOf(s)
 	if s.Status != nil {
 		m.LastStatus = some(s.Status.FCntUp)
+	}
+	if s.RejoinTold && m.Current != nil {
+		m.Current.RejoinCount = wordOf[rejoinCounts](new(s.Rejoin & 0x0f))
 	}
 }
 
@@ -110,8 +114,8 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON, d *session.Dev
 	wished(&any, &w.DownlinkDwell, p.DownlinkDwell != nil, p.DownlinkDwell, now.DownlinkDwell, without.DownlinkDwell)
 	wished(&any, &w.ADRAckLimit, p.ADRAckLimitExp != nil, p.ADRAckLimitExp, now.ADRAckLimitExp, without.ADRAckLimitExp)
 	wished(&any, &w.ADRAckDelay, p.ADRAckDelayExp != nil, p.ADRAckDelayExp, now.ADRAckDelayExp, without.ADRAckDelayExp)
-	if (j.RejoinTimePeriod != was.RejoinTimePeriod || j.RejoinCount != was.RejoinCount) &&
-		(p.RejoinTimePeriod != nil || j.RejoinCount != "" || whole) {
+	if j.RejoinCount != "" || j.RejoinTimePeriod != was.RejoinTimePeriod && p.RejoinTimePeriod != nil ||
+		whole && (j.RejoinTimePeriod != was.RejoinTimePeriod || was.RejoinCount != "") {
 		w.RejoinTime, w.RejoinCount, any = zeroOr(p.RejoinTimePeriod), zeroOr(j.RejoinCount.exponent()), true
 	}
 	others := !slices.Equal(p.Channels, own)

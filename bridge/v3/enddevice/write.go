@@ -152,8 +152,7 @@ func sessionOf(s *session.Session, f Form) *sessionJSON {
 	m := s.Marks()
 	j := &sessionJSON{
 		DevAddr: s.DevAddr.String(), LastFCntUp: some(s.FCntUp), LastNFCntDown: some(max(s.NFCntDown, m.N)),
-		LastAFCntDown:    some(max(s.AFCntDown, m.A)),
-		LastConfFCntDown: some(s.ConfFCntDown),
+		LastAFCntDown: some(max(s.AFCntDown, m.A)), LastConfFCntDown: some(s.ConfFCntDown),
 	}
 	if f.Keys {
 		j.Keys = sessionKeysJSON{

@@ -20,9 +20,11 @@ import (
 // Check returns all faults of the configuration at once, as ErrConfig.
 func (c *Config) Check() error {
 	var f faults
+	c.checkRole(&f)
 	if c.Store.Path == "" {
 		f.add("store.path", "must not be empty")
 	}
+	c.checkNATS(&f)
 	durationRange(&f, "store.commit_interval", c.Store.CommitInterval, 0, time.Hour)
 	if c.Control.Socket == "" {
 		f.add("control.socket", "must not be empty")
@@ -38,6 +40,8 @@ func (c *Config) Check() error {
 	durationRange(&f, "formatter.wait", c.Formatter.Wait, 10*time.Millisecond, time.Minute)
 	c.checkForwards(&f)
 	checkUpstreams(&f, c)
+	checkBackfills(&f, c)
+	checkChirpStacks(&f, c)
 	checkGateways(&f, c.Gateways)
 	return f.err()
 }
@@ -171,7 +175,7 @@ func (g *Gateway) check(f *faults, at string) string {
 	} else if g.Driver != "sx1302" {
 		f.add(at+".eui", "missing; only a gateway with driver \"sx1302\" has one of its own")
 	}
-	oneOf(f, at+".driver", g.Driver, "udp", "sx1302", "virtual")
+	oneOf(f, at+".driver", g.Driver, "udp", "sx1302", ExtenderRole, "virtual")
 	plan(f, at+".frequency_plan", g.FrequencyPlan)
 	if g.AntennaGain != nil {
 		floatRange(f, at+".antenna_gain", *g.AntennaGain, -50, 50)
@@ -230,11 +234,11 @@ func CheckPlan(id string) error {
 	return nil
 }
 
-// nearPlans names the plans that may be meant or, if there is none, how the names
-// of plans begin.
+// nearPlans says which plans may be meant or, if there is none, how the names of plans
+// begin.
 func nearPlans(id string) string {
-	if near := region.Nearest(id); near != nil {
-		return "the nearest are " + strings.Join(near, ", ")
+	if meant := region.Meant(id); meant != "" {
+		return meant
 	}
 	const letters = 2 // "EU"
 	var begin []string

@@ -31,6 +31,7 @@ var ErrConfig = errors.New("unusable configuration")
 
 // Config is the whole configuration.
 type Config struct {
+	Role      string     `toml:"role"`
 	Store     Store      `toml:"store"`
 	Control   Control    `toml:"control"`
 	Log       Log        `toml:"log"`
@@ -38,10 +39,15 @@ type Config struct {
 	MQTT      MQTT       `toml:"mqtt"`
 	HTTP      HTTP       `toml:"http"`
 	UDP       UDP        `toml:"udp"`
+	Extenders Extenders  `toml:"extenders"`
+	Central   Central    `toml:"central"`
 	Formatter Formatter  `toml:"formatter"`
 	Forwards  []Forward  `toml:"forward"`
 	Upstreams []Upstream `toml:"upstream"`
+	Backfills []Backfill `toml:"backfill"`
 	Gateways  []Gateway  `toml:"gateway"`
+
+	ChirpStacks []ChirpStack `toml:"chirpstack"`
 }
 
 // Store is the [store] table.
@@ -49,6 +55,16 @@ type Store struct {
 	Path           string   `toml:"path"`
 	Ephemeral      bool     `toml:"ephemeral"`
 	CommitInterval Duration `toml:"commit_interval"`
+
+	// The keys below are for a state that is on NATS JetStream, and not in the folder.
+	URL         string `toml:"url"`         // of the servers, with commas between them; "": in the folder
+	Bucket      string `toml:"bucket"`      // name of the stream; default lorawand
+	Name        string `toml:"name"`        // of this machine; default its host name
+	Credentials string `toml:"credentials"` // file
+	CAFile      string `toml:"ca_cert"`     // PEM
+	CertFile    string `toml:"tls_cert"`    // PEM
+	KeyFile     string `toml:"tls_key"`     // PEM
+	Replicas    int    `toml:"replicas"`    // of a stream that is made; 0: 3 where the servers are a cluster, else 1
 }
 
 // Control is the [control] table.
@@ -232,6 +248,7 @@ func (d Duration) D() time.Duration { return d.d }
 // Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
+		Role:    ServerRole,
 		Store:   Store{Path: "/var/lib/lorawand", CommitInterval: For(15 * time.Second)},
 		Control: Control{Socket: "/run/lorawand/control.sock"},
 		Log:     Log{Level: "info", Format: "text"},
@@ -340,6 +357,9 @@ func (c *Config) fill() {
 		}
 	}
 	c.fillUpstreams()
+	c.fillBackfills()
+	c.fillChirpStacks()
+	c.fillExtender()
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		if g.Driver == "" {
@@ -349,8 +369,8 @@ func (c *Config) fill() {
 			g.FrequencyPlan = c.Network.DefaultFrequencyPlan
 		}
 		if g.EnforceDutyCycle == nil {
-			yes := true
-			g.EnforceDutyCycle = &yes
+			enforce := !c.IsExtender() // its central does that
+			g.EnforceDutyCycle = &enforce
 		}
 		if s := g.SX1302; s != nil && s.Firmware == "" {
 			s.Firmware = DefaultFirmware

@@ -39,8 +39,11 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	if err != nil || len(c.Gateways) != 2 || len(c.Upstreams) != 1 {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if f := c.Forwards; len(f) != 1 || f[0].Server != "eu1.cloud.example:1700" || f[0].Frames != ForeignFrames {
+	if f := c.Forwards; len(f) != 2 || f[0].Server != "eu1.cloud.example:1700" || f[0].Frames != ForeignFrames {
 		t.Errorf("forward %+v", f)
+	}
+	if b := c.Backfills; len(b) != 1 || b[0].Forward != c.Forwards[1].Server || b[0].BackfillRate != 5 {
+		t.Errorf("backfill %+v", b)
 	}
 	g := c.Gateways[0]
 	if g.ID != "eui-0242020000247803" || g.Location.Latitude != 52.3731 || g.Location.Altitude != 12 ||

@@ -6,11 +6,13 @@ const DefaultFile = `# lorawand: The Things Stack's MQTT API on the gateway.
 # Every key has the default that is shown; unknown keys are refused.
 # "lorawand config check" prints every fault in this file.
 
+role = "server"                       # "extender": give the radio to the lorawand of [central], and serve no devices
+
 [store]
 path = "/var/lib/lorawand"            # folder for devices, keys and counters
 ephemeral = false                     # true: allow a file system in memory, which a restart empties
 commit_interval = "15s"               # frame counters are written this often; "0s": with every frame
-
+` + natsText + `
 [control]
 socket = "/run/lorawand/control.sock"
 
@@ -65,8 +67,18 @@ listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off
 allow = []                            # networks that may send, such as ["192.168.1.0/24"], and this host; empty: all
 accept_unknown = false                # true: also accept gateways not listed below, on the default plan
 
+[extenders]
+listen = ""                           # e.g. ":1700", TCP: lorawands whose radio is for this one; with the
+                                      # certificate and key of [mqtt]; lorawand gateway pair lets one in
+
+[central]                             # with role = "extender"; lorawand extend writes it
+address = ""                          # e.g. "192.168.1.10:1700"
+key = ""
+fingerprint = ""                      # SHA-256 of its certificate, or of the CA; "": a CA that this host trusts
+
 [formatter]
-javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
+javascript = true                     # false, or less than 40 MB of memory: FORMATTER_JAVASCRIPT gives a warning,
+                                      # no child process is started
 deadline = "100ms"                    # of CPU time for a payload on a fast machine; more on a slow one, up to 1 s
 wait = "250ms"                        # for others and for the child process to start, beside the deadline;
                                       # then an uplink goes out undecoded, with a warning
@@ -83,7 +95,7 @@ wait = "250ms"                        # for others and for the child process to 
 # journal_age = "168h"                # older messages go
 # backfill_rate = 10                  # messages a second from the journal; new ones go first
 # name = "broker.example"             # default: the host; the journal's folder has this name
-# remote_clientid = "lorawand.site1"  # default: "lorawand.", the name of this host and the prefix
+# remote_clientid = "lorawand-site1"  # default: "lorawand", the name of this host and the prefix
 # remote_username = ""
 # remote_password = ""
 # bridge_cafile = ""                  # PEM; default: the CAs of this host
@@ -103,12 +115,30 @@ wait = "250ms"                        # for others and for the child process to 
 # dev_addrs = []                      # only data frames with these DevAddrs, e.g. ["26000000/7"], and
 # join_euis = []                      # only join-requests with these JoinEUIs, e.g. ["70B3D57ED0000000/36"]
 
-# One for each gateway:
+# One for each The Things Stack that has the same devices, and hears them by a [[forward]]. It gets
+# the messages whose frames it did not get in an outage, in order, by up/simulate:
+#
+# [[forward]]
+# server = "eu1.cloud.thethings.network:1700"
+# frames = "all"
+#
+# [[backfill]]
+# url = "https://eu1.cloud.thethings.network" # or http:// without TLS
+# api_key_file = "/etc/lorawand/tts.key"       # of a key that may view devices and write uplink traffic
+# applications = ["app1"]
+# forward = "eu1.cloud.thethings.network:1700" # server of the [[forward]]; default: that of the same host
+# journal = "8MiB"                    # of flash, at most; the oldest messages go first
+# journal_age = "168h"                # older messages go
+# backfill_rate = 5                   # requests a second
+# name = "eu1.cloud.thethings.network"         # default: the host; another host has another journal
+# ca_file = ""                        # PEM; default: the CAs of this host
+
+` + chirpStackText + `# One for each gateway:
 #
 # [[gateway]]
 # id = "eui-0242020000247803"         # default: "eui-" and the EUI in lower case
 # eui = "0242020000247803"
-# driver = "udp"                      # udp sx1302 virtual
+# driver = "udp"                      # udp sx1302 virtual; extender: it comes by [extenders]
 # frequency_plan = "EU_863_870_TTN"   # default: network.default_frequency_plan
 # enforce_duty_cycle = true
 # antenna_gain = 0.0                  # dBi; default: that of the global_conf.json

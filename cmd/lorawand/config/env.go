@@ -61,9 +61,11 @@ func Unknown(environ []string) (lines []string) {
 			continue
 		}
 		line := "$" + name + ": no such key, it is ignored"
-		if near := Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
-			line += "; did you mean $" + near + "?"
+		var words []string // which all names begin alike
+		for _, k := range slices.Sorted(maps.Keys(known)) {
+			words = append(words, strings.TrimPrefix(k, envPrefix))
 		}
+		line += didYouMean(Nearest(strings.TrimPrefix(name, envPrefix), words), "$"+envPrefix)
 		lines = append(lines, line)
 	}
 	return lines
@@ -122,11 +124,13 @@ func (c *Config) Restart(next *Config) (keys []string) {
 			keys = append(keys, name)
 		}
 	}
-	if !reflect.DeepEqual(c.Forwards, next.Forwards) {
-		keys = append(keys, "forward")
-	}
-	if !reflect.DeepEqual(c.Upstreams, next.Upstreams) {
-		keys = append(keys, "upstream")
+	tables, theirTables := reflect.ValueOf(c).Elem(), reflect.ValueOf(next).Elem()
+	for i := range tables.NumField() {
+		name := tables.Type().Field(i).Tag.Get("toml")
+		if tables.Field(i).Kind() == reflect.Slice && name != "gateway" &&
+			!reflect.DeepEqual(tables.Field(i).Interface(), theirTables.Field(i).Interface()) {
+			keys = append(keys, name)
+		}
 	}
 	slices.Sort(keys)
 	return keys

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
+
+	"lorawand/bridge/order"
 )
 
 // gatewayVariable sets a key of a gateway: LORAWAND_GATEWAY_0_EUI sets gateway.eui
@@ -35,7 +36,7 @@ func parseGatewayVariable(name, text string) (v gatewayVariable, ok bool) {
 // overrideGateways sets the keys of gateways from variables. Gateways that are not
 // in the file are added behind it, in order.
 func (c *Config) overrideGateways(vars []gatewayVariable, f *faults) {
-	slices.SortStableFunc(vars, func(a, b gatewayVariable) int { return cmp.Compare(a.index, b.index) })
+	order.By(vars, func(a, b gatewayVariable) int { return cmp.Compare(a.index, b.index) })
 	for _, v := range vars {
 		if v.index > len(c.Gateways) {
 			f.add("$"+v.name, "there is no gateway %d; they are numbered from 0", len(c.Gateways))

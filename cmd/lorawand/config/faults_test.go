@@ -52,7 +52,7 @@ var badTexts = []struct{ text, want string }{
 	{"[[gateway]]", `gateway[0].eui: missing`},
 	{"[[gateway]]\neui = \"x\"", `gateway[0].eui: "x", must be 16`},
 	{"[[gateway]]\nid = \"Gw\"\ndriver = \"sx1302\"", `gateway[0] (Gw).id`},
-	{"[[gateway]]\ndriver = \"usb\"", `gateway[0].driver: "usb", must be one of udp, sx1302, virtual`},
+	{"[[gateway]]\ndriver = \"usb\"", `gateway[0].driver: "usb", must be one of udp, sx1302, extender, virtual`},
 	{"[[gateway]]\ndriver = \"sx1302\"\nantenna_gain=99", `gateway[0].antenna_gain: 99, must be -50 to 50`},
 	{"[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = \"XX_920_923_TTN\"", `gateway[0].frequency_plan`},
 	{"[[gateway]]\ndriver = \"sx1302\"\nlocation = {latitude = 91.0}", `gateway[0].location.latitude`},

@@ -31,6 +31,11 @@ func TestMistakes(t *testing.T) {
 			`FILE: network.default_frequency_plan: "EU868" is no frequency plan of this version; the nearest are ` +
 				`EU_863_870_TTN, EU_863_870, EU_863_870_ROAMING_DRAFT, RU_864_870_TTN`,
 		},
+		{
+			"a plan of 2.4 GHz", "[network]\ndefault_frequency_plan = \"ISM_2400_3CH_DRAFT2\"\n",
+			`FILE: network.default_frequency_plan: "ISM_2400_3CH_DRAFT2" is no frequency plan of this version; ` +
+				`plans of 2.4 GHz are left out: no gateway that lorawand serves has such a radio`,
+		},
 		{"none", "[store]\ncommit_interval = \"0s\"\n", ""},
 		{"nothing needs no unit", "[store]\ncommit_interval = 0\n", ""},
 	} {

@@ -30,6 +30,19 @@ type Upstream struct {
 	NotifyTopic     string   `toml:"notification_topic"`
 }
 
+// Backfill is a [[backfill]] table: a The Things Stack that gets the messages of an outage.
+type Backfill struct {
+	Name         string   `toml:"name"`
+	URL          string   `toml:"url"`
+	KeyFile      string   `toml:"api_key_file"`
+	CAFile       string   `toml:"ca_file"`
+	Applications []string `toml:"applications"`
+	Forward      string   `toml:"forward"` // server of a [[forward]]
+	Journal      Size     `toml:"journal"`
+	JournalAge   Duration `toml:"journal_age"`
+	BackfillRate int      `toml:"backfill_rate"` // requests a second
+}
+
 // Size is a number of bytes written as "8MiB". It is no number in the file, as nobody
 // can tell what one is meant in.
 type Size struct{ n int64 }

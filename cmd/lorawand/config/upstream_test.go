@@ -26,7 +26,8 @@ func TestUpstream(t *testing.T) {
 	if host != "Broker.example" || port != "8883" || !secure || u.Name != "broker.example" || !*u.Downlinks ||
 		!*u.Notifications || u.Journal.Bytes() != 8<<20 || u.JournalAge.D() != 7*24*time.Hour || u.BackfillRate != 10 ||
 		u.KeepAlive.D() != time.Minute || u.NotifyTopic != "site1/lorawand/status" ||
-		!strings.HasPrefix(u.ClientID, "lorawand.") || !strings.HasSuffix(u.ClientID, ".site1") {
+		!strings.HasPrefix(u.ClientID, "lorawand-") || !strings.HasSuffix(u.ClientID, "-site1") ||
+		strings.ContainsAny(u.ClientID, "./ ") {
 		t.Errorf("%+v", u)
 	}
 	u = c.Upstreams[1]

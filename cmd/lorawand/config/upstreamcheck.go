@@ -39,9 +39,20 @@ func (c *Config) fillUpstreams() {
 		}
 		if u.ClientID == "" {
 			host, _ := os.Hostname()
-			u.ClientID = strings.Trim("lorawand."+host+"."+strings.ReplaceAll(u.Prefix, "/", "."), ".")
+			u.ClientID = clientID("lorawand-" + host + "-" + u.Prefix)
 		}
 	}
+}
+
+// clientID makes an MQTT client id that every broker takes: nats-server refuses full stops, and MQTT 3.1.1 promises no
+// more than letters and digits, section 3.1.3.1.
+func clientID(text string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}, text), "-")
 }
 
 // folderName makes a name for a folder of that of a host, which may be an IPv6 address.
@@ -98,34 +109,44 @@ func (u *Upstream) check(f *faults, at string) {
 	case strings.Trim(to.Path, "/") != "" || to.RawQuery != "" || to.Fragment != "":
 		f.add(at+".url", "%.100q has something behind the host and the port", u.URL)
 	}
-	if len(u.Applications) == 0 {
-		f.add(at+".applications", "is empty: name those whose messages are handed on")
-	}
-	for i, a := range u.Applications {
-		if err := session.CheckID(a); err != nil {
-			f.add(fmt.Sprintf("%s.applications[%d]", at, i), "%v", err)
-		}
-	}
-	if strings.ContainsAny(u.Name, "/\x00") || strings.HasPrefix(u.Name, ".") || len(u.Name) > maxPrefix {
-		f.add(at+".name", "%.40q cannot be the name of a folder", u.Name)
-	}
+	checkApplications(f, at, u.Applications)
 	for key, topic := range map[string]string{"prefix": u.Prefix, "notification_topic": u.NotifyTopic} {
 		if strings.ContainsAny(topic, "+#\x00") || strings.HasPrefix(topic, "$") || len(topic) > maxPrefix {
 			f.add(at+"."+key, "%.70q, must have no +, # and no $ at its begin, and at most %d characters", topic, maxPrefix)
 		}
 	}
-	if u.Journal.n < minJournal || u.Journal.n > maxJournal {
-		f.add(at+".journal", "%d bytes, must be %d to %d", u.Journal.n, minJournal, int64(maxJournal))
-	}
-	durationRange(f, at+".journal_age", u.JournalAge, time.Hour, 10*365*24*time.Hour)
-	if u.BackfillRate < 1 || u.BackfillRate > maxBackfillRate {
-		f.add(at+".backfill_rate", "%d, must be 1 to %d messages a second", u.BackfillRate, maxBackfillRate)
-	}
+	checkJournal(f, at, u.Name, u.Journal, u.JournalAge, u.BackfillRate)
 	durationRange(f, at+".keepalive_interval", u.KeepAlive, minKeepAlive, maxKeepAlive)
 	if len(u.ClientID) > maxUpstreamID {
 		f.add(at+".remote_clientid", "has %d characters, at most %d", len(u.ClientID), maxUpstreamID)
 	}
 	oneOf(f, at+".bridge_protocol_version", cmp.Or(u.ProtocolVersion, "mqttv50"), "mqttv50", "mqttv311")
+}
+
+// checkApplications checks those whose messages are handed on.
+func checkApplications(f *faults, at string, list []string) {
+	if len(list) == 0 {
+		f.add(at+".applications", "is empty: name those whose messages are handed on")
+	}
+	for i, a := range list {
+		if err := session.CheckID(a); err != nil {
+			f.add(fmt.Sprintf("%s.applications[%d]", at, i), "%v", err)
+		}
+	}
+}
+
+// checkJournal checks the keys of a journal and of what is sent from it.
+func checkJournal(f *faults, at, name string, most Size, age Duration, rate int) {
+	if strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") || len(name) > maxPrefix {
+		f.add(at+".name", "%.40q cannot be the name of a folder", name)
+	}
+	if most.n < minJournal || most.n > maxJournal {
+		f.add(at+".journal", "%d bytes, must be %d to %d", most.n, minJournal, int64(maxJournal))
+	}
+	durationRange(f, at+".journal_age", age, time.Hour, 10*365*24*time.Hour)
+	if rate < 1 || rate > maxBackfillRate {
+		f.add(at+".backfill_rate", "%d, must be 1 to %d messages a second", rate, maxBackfillRate)
+	}
 }
 
 func (u *Upstream) checkTLS(f *faults, at string) {

@@ -65,7 +65,7 @@ func IsOwn(r *http.Request) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil {
+	if err != nil || len(r.Header["Origin"]) > 1 {
 		return false
 	}
 	scheme := "http"

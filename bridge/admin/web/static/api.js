@@ -61,7 +61,12 @@ export async function op(name, args) {
   return answer;
 }
 
-export const session = () => request('session');
+/** Who is logged in, and what it may reach. */
+export async function session() {
+  const answer = await request('session');
+  S.scope = answer.application_id ?? '';
+  return answer;
+}
 
 function take(...answers) {
   for (const {status, problems, apps, devices, ...rest} of answers) {
@@ -124,9 +129,6 @@ export function extra(path) {
   return extras.get(path);
 }
 
-/** Whether the login may do what reaches into all applications: with the password it may, with a key not. */
-export const owner = () => !extra('session')?.application_id;
-
 export const forgetExtra = (path) => extras.delete(path);
 
 // The stream.
@@ -153,24 +155,28 @@ export async function connect() {
     S.loaded = true;
     follow();
   } catch {
-    if (S.conn.state !== 'out') lost();
+    lost();
   }
   redraw();
 }
 
 function follow() {
+  source?.close();
+  if (/^(hidden|out)$/.test(S.conn.state)) return; // meanwhile
   source = new EventSource(`${BASE}events?since=${encodeURIComponent(lastID)}${neighbours ? '&neighbours=1' : ''}`);
   source.onopen = () => {
     Object.assign(S.conn, {state: 'live', tries: 0});
     redraw();
   };
   source.onmessage = (m) => {
+    fulls = 0;
     lastID = m.lastEventId || lastID;
     const e = JSON.parse(m.data);
     if (e.id !== m.lastEventId) e.id = `neighbour-${e.id}`; // is not numbered as the others are
     arrived(event(local(e, Date.now() - e.now)));
   };
   source.addEventListener('reset', () => connect());
+  source.addEventListener('full', full);
   source.addEventListener('end', () => session().then((s) => (s.in ? connect() : ended()), lost));
   source.onerror = lost; // EventSource's own tries know no back-off
 }
@@ -178,9 +184,7 @@ function follow() {
 /** Frames of neighbours are sent only where somebody looks at them. */
 export function showNeighbours(on) {
   neighbours = on;
-  if (!source) return;
-  source.close();
-  follow();
+  if (source) follow();
 }
 
 function ended() {
@@ -188,10 +192,21 @@ function ended() {
   loggedOut();
 }
 
+let fulls = 0; // since an event came
+
+/** Other pages have the place of this one: it asks again after 2, 4, 8 … 60 s, and follows once there is room. */
+function full() {
+  stop();
+  Object.assign(S.conn, {state: 'full', lostAt: Date.now()});
+  timer = setTimeout(connect, Math.min(MAX_WAIT, 2 ** ++fulls) * 1e3);
+  redraw();
+}
+
 /** A connection that failed is tried again after 1, 2, 4 … 60 s. */
 function lost() {
-  stop();
   const c = S.conn;
+  if (/^(hidden|out)$/.test(c.state)) return;
+  stop();
   if (c.state === 'live') c.lostAt = Date.now();
   c.state = 'lost';
   const wait = Math.min(MAX_WAIT, 2 ** c.tries++) * 1e3;
@@ -235,22 +250,29 @@ async function update() {
 
 let hiding = 0;
 
+function hide() {
+  clearTimeout(hiding);
+  if (S.conn.state === 'out') return;
+  stop();
+  S.conn.state = 'hidden';
+}
+
 function visibility() {
   clearTimeout(hiding);
   if (S.conn.state === 'out') return;
-  if (!document.hidden) {
-    if (source) update();
-    else connect();
+  if (document.hidden) {
+    hiding = setTimeout(hide, HIDDEN);
     return;
   }
-  hiding = setTimeout(() => {
-    stop();
-    S.conn.state = 'hidden';
-  }, HIDDEN);
+  if (source) return update();
+  if (S.conn.state === 'hidden') S.conn.state = 'waiting';
+  connect();
 }
 
 /** Keeps what the page shows up to date, until it is closed. */
 export function watch() {
   document.addEventListener('visibilitychange', visibility);
+  document.addEventListener('freeze', hide); // no timer runs until the browser thaws it
+  document.addEventListener('resume', visibility);
   setInterval(update, RARELY);
 }

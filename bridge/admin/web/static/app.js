@@ -1,7 +1,7 @@
 // Shell: navigation, state of the connection, and which screen is drawn.
 import {render} from './lib/lit-html.js';
 import {html, nothing, icon, dialogView} from './ui.js';
-import {S, note, onDraw, pause, prefs, redraw, toggleExact} from './state.js';
+import {S, note, onDraw, owner, pause, prefs, redraw, toggleExact} from './state.js';
 import {agoText, num, plural, safe} from './text.js';
 import {connect, forget, onLoggedOut, post, stop, watch} from './api.js';
 import {overview} from './screens/overview.js';
@@ -44,6 +44,7 @@ const NAV = [
 ];
 const TABS = [...NAV.slice(0, 4), ['more', 'More']]; // on a phone
 const WRITES = new Set(['add', 'import', 'device', 'formatters', 'integrations', 'start']);
+const OF_HOST = new Set(['start', 'add-gateway']); // what is done on the gateway itself
 const PARENT = {device: 'devices', add: 'devices', import: 'devices', 'add-gateway': 'gateways'};
 
 let route = {screen: 'overview', args: [], query: new URLSearchParams()};
@@ -60,18 +61,32 @@ function decoded(part) {
 function readRoute() {
   const [path, query] = (location.hash.slice(2) || 'overview').split('?');
   const [screen, ...args] = path.split('/').map(decoded);
-  route = {screen: Object.hasOwn(SCREENS, screen) ? screen : 'overview', args, query: new URLSearchParams(query)};
+  const may = Object.hasOwn(SCREENS, screen) && (owner() || !OF_HOST.has(screen));
+  route = {screen: may ? screen : 'overview', args, query: new URLSearchParams(query)};
 }
+
+const since = () => (S.conn.lostAt ? `what you see is from ${agoText(S.conn.lostAt)}.` : nothing);
+
+/** Too many pages follow what happens: this one does not. */
+const crowded = () =>
+  html`<div class="banner" role="status">
+    ${icon('pause')}
+    <span>
+      <b>Too many pages are open.</b> News goes to 4 of a login, and to 8 in all. This one asks again within a minute;
+      ${since()} Close another one, then:
+    </span>
+    <button type="button" class="btn" @click=${connect}>Follow again</button>
+  </div>`;
 
 function banner() {
   const c = S.conn;
+  if (c.state === 'full') return crowded();
   if (c.state !== 'lost') return nothing;
   const wait = Math.ceil((c.retryAt - Date.now()) / 1e3);
   return html`<div class="banner" role="status">
     ${icon('bad')}
     <span>
-      <b>No connection to the gateway.</b> ${c.lostAt ? `What you see is from ${agoText(c.lostAt)}.` : nothing} Trying
-      again ${wait > 0 ? `in ${wait} s` : 'now'}.
+      <b>No connection to the gateway:</b> ${since()} Trying again ${wait > 0 ? `in ${wait} s` : 'now'}.
     </span>
     <button type="button" class="btn" @click=${connect}>Try now</button>
   </div>`;
@@ -88,6 +103,7 @@ function unkept() {
 }
 
 function connection() {
+  if (S.conn.state === 'full') return html`<span class="st warn">${icon('pause')}<span>Not followed</span></span>`;
   if (S.conn.state !== 'live') return html`<span class="st bad">${icon('bad')}<span>Not connected</span></span>`;
   if (pause.on) return html`<span class="st idle">${icon('pause')}<span>Paused</span></span>`;
   return html`<span class="st ok" title="New frames come by themselves">${icon('ok')}<span>Live</span></span>`;
@@ -189,6 +205,7 @@ function loggedOut() {
 }
 
 async function loggedIn() {
+  await look();
   S.conn.state = 'waiting';
   location.hash = back || '#/overview';
   await connect();
@@ -220,6 +237,7 @@ async function main() {
   watch();
   readRoute();
   if (!(await look())?.in) return loggedOut();
+  readRoute();
   if (route.screen === 'login') location.hash = '#/overview';
   title();
   await connect();

@@ -3,9 +3,11 @@
 /** Everything that came from the daemon; api.js fills it, the screens read it. Times are in ms of Date.now(). */
 export const S = {
   loaded: false,
-  /** waiting, live, lost, hidden (nobody looks) or out (not logged in) */
+  /** waiting, live, full (too many pages follow), lost, hidden (nobody looks) or out (not logged in) */
   conn: {state: 'waiting', tries: 0, retryAt: 0, lostAt: 0},
   host: '',
+  /** of the API key that was shown; '' with the password, which may do all */
+  scope: '',
   startedAt: 0,
   status: {},
   apps: [],
@@ -68,6 +70,10 @@ export const dialog = {content: null};
 
 /** Without a calendar something is missing; one that nothing keeps right is worth a look only. */
 export const clockTone = (clock) => ({none: 'warn', rtc: 'idle'})[clock] ?? 'ok';
+
+/** Whether the login may do what reaches into all applications or concerns the host: with a key it may not. */
+export const owner = () => !S.scope;
+export const firstApp = () => S.scope || S.apps[0] || 'app1';
 
 export const gatewayName = (id) => S.gateways.find((g) => g.id === id)?.name || id;
 export const deviceOf = (e) => S.devices.find((d) => d.app === e.app && d.id === e.dev);

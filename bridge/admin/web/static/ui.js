@@ -94,15 +94,24 @@ export function spark(values) {
   </svg>`;
 }
 
-/** Plain HTTP on a LAN has no clipboard: then the text is selected. */
+/** Copies as the key does that people press: plain HTTP on a LAN has no navigator.clipboard. */
+function copyPlain(button, text) {
+  const area = document.createElement('textarea');
+  area.className = 'vh';
+  area.value = text;
+  button.after(area); // within the dialog, if there is one: else it cannot have the focus
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  button.focus();
+  return done;
+}
+
 async function copy(button, text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    const target = button.parentElement.querySelector('.copy-text');
-    if (target) getSelection().selectAllChildren(target);
-    say(target ? 'Selected: press Ctrl+C to copy.' : 'This browser lets no page copy without HTTPS.');
-    return;
+    if (!copyPlain(button, text)) return say('This browser lets no page copy: mark the text and press Ctrl+C.');
   }
   button.classList.add('done');
   say('Copied.');
@@ -121,11 +130,11 @@ export const copyButton = (text, label = 'Copy') =>
   </button>`;
 
 export const code = (text, label) =>
-  html`<span class="code"><code class="copy-text">${safe(text)}</code>${copyButton(text, label)}</span>`;
+  html`<span class="code"><code>${safe(text)}</code>${copyButton(text, label)}</span>`;
 
 export const block = (text, label = 'Text to copy') =>
   html`<div class="block">
-    <pre class="copy-text" tabindex="0" role="group" aria-label=${label}>${safe(text)}</pre>
+    <pre tabindex="0" role="group" aria-label=${label}>${safe(text)}</pre>
     ${copyButton(text, `Copy: ${label}`)}
   </div>`;
 

@@ -1,6 +1,6 @@
 // Adding a device: one form. A refused join fills it by the address of this page; QR text fills it too.
 import {html, nothing, icon, field, fault, select} from '../ui.js';
-import {S, redraw, say} from '../state.js';
+import {S, firstApp, owner, redraw, say} from '../state.js';
 import {cleanHex, isHex} from '../text.js';
 import {op} from '../api.js';
 import {planOptions} from './plans.js';
@@ -26,7 +26,7 @@ function begin(query) {
   form.err = {};
   form.from = query.get('dev_eui') ? 'its refused join-request' : '';
   form.v = {
-    app: S.apps[0] ?? 'app1',
+    app: firstApp(),
     id: '',
     devEUI: cleanHex(query.get('dev_eui') ?? ''),
     joinEUI: cleanHex(query.get('join_eui') ?? ''),
@@ -113,6 +113,7 @@ function input(k, {mono, placeholder, list} = {}) {
   return html`<input
       name=${k}
       .value=${form.v[k]}
+      ?readonly=${k === 'app' && !owner()}
       class=${mono ? 'mono' : ''}
       list=${list ?? nothing}
       autocomplete="off"

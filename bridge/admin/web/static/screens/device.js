@@ -34,7 +34,7 @@ function head(d) {
     <div class="devfacts">
       <span>${heard(d)}</span>
       <span class="muted nw"
-        >DevEUI <span class="copy-text">${eui(d.devEUI)}</span>${copyButton(d.devEUI, 'Copy the DevEUI')}</span
+        >DevEUI ${eui(d.devEUI)}${copyButton(d.devEUI, 'Copy the DevEUI')}</span
       >
     </div>
   </div>`;

@@ -94,7 +94,7 @@ function begin(app, id) {
   const up = extra(path(app, id))?.up;
   if (!up) return false;
   const kind = up.formatter || 'FORMATTER_NONE';
-  const script = (kind === SCRIPT && up.parameter) || '';
+  const script = (kind === SCRIPT && up.formatter_parameter) || '';
   Object.assign(edit, {
     key,
     kind,

@@ -16,7 +16,7 @@ import {
   unit,
   when,
 } from '../ui.js';
-import {S, redraw} from '../state.js';
+import {S, owner, redraw} from '../state.js';
 import {cleanHex, isHex, num, plural, safe} from '../text.js';
 import {loadPlans, planPicker} from './plans.js';
 
@@ -124,9 +124,10 @@ export const openUDP = () =>
 export function gateways() {
   return html`<div class="head">
       <h1 tabindex="-1">Gateways</h1>
-      <div class="acts"><a class="btn primary" href="#/add-gateway">${icon('plus')}Add gateway</a></div>
+      ${owner() ? html`<a class="btn primary" href="#/add-gateway">${icon('plus')}Add gateway</a>` : nothing}
     </div>
-    ${problems(S.problems.filter((p) => /gateway|port|udp|forwarder/.test(p.code)))} ${S.unknownGateways.map(unknown)}
+    ${problems(S.problems.filter((p) => /gateway|port|udp|forwarder/.test(p.code)))}
+    ${owner() ? S.unknownGateways.map(unknown) : nothing}
     ${
       S.gateways.length
         ? S.gateways.map(gateway)

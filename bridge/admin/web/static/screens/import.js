@@ -1,6 +1,6 @@
 // Importing devices: a preview by a dry run, then all or none.
 import {html, nothing, table, field, state, hex} from '../ui.js';
-import {S, redraw, say} from '../state.js';
+import {S, firstApp, owner, redraw, say} from '../state.js';
 import {plural, safe} from '../text.js';
 import {post, soon} from '../api.js';
 
@@ -77,7 +77,7 @@ function preview({rows, new: added, replaced, there, refused}) {
 }
 
 export function importDevices() {
-  view.app ||= S.apps[0] ?? 'app1';
+  view.app = S.scope || view.app || firstApp();
   const app = (e) => {
     view.app = e.target.value.trim();
     if (view.text) send(true);
@@ -92,7 +92,7 @@ export function importDevices() {
         ${field('File', html`<input type="file" name="file" accept=".json,.csv,.txt" @change=${chosen} />`)}
         ${field(
           'Application',
-          html`<input name="app" .value=${view.app} autocomplete="off" @change=${app} />`,
+          html`<input name="app" .value=${view.app} ?readonly=${!owner()} autocomplete="off" @change=${app} />`,
           'For devices whose file names none.',
         )}
       </div>

@@ -19,9 +19,9 @@ import {
   table,
   when,
 } from '../ui.js';
-import {S, redraw, say} from '../state.js';
+import {S, firstApp, owner, redraw, say} from '../state.js';
 import {num, plural, safe} from '../text.js';
-import {op, owner} from '../api.js';
+import {op} from '../api.js';
 import {mqttHost, mqttPort, snippets} from './snippets.js';
 
 const RIGHTS = [
@@ -160,10 +160,12 @@ const KEYS = [
   },
 ];
 
+const formApp = () => S.scope || view.form.app || firstApp();
+
 async function submit(e) {
   e.preventDefault();
   const {form} = view;
-  const made = await makeKey({...form, app: form.app || S.apps[0] || 'app1'});
+  const made = await makeKey({...form, app: formApp()});
   view.error = made.error ?? '';
   if (!made.error) view.made = made;
   redraw();
@@ -187,7 +189,8 @@ function keyForm() {
       html`<input
         name="key-app"
         list="key-apps"
-        .value=${form.app || S.apps[0] || 'app1'}
+        .value=${formApp()}
+        ?readonly=${!owner()}
         autocomplete="off"
         autocapitalize="none"
         @change=${set('app')}
@@ -249,7 +252,7 @@ export function integrations() {
         ? nothing
         : html`<section class="card">
             <h2>How to connect</h2>
-            ${keyPanel(S.apps[0] ?? 'app1', 'YOUR-KEY')}
+            ${keyPanel(firstApp(), 'YOUR-KEY')}
           </section>`
     }`;
 }

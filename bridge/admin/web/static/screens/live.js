@@ -16,7 +16,7 @@ import {
   hex,
   unit,
 } from '../ui.js';
-import {S, deviceOf, gatewayName, pause, redraw} from '../state.js';
+import {S, deviceOf, gatewayName, owner, pause, redraw} from '../state.js';
 import {agoText, num, plural, safe} from '../text.js';
 import {valuesOf} from '../values.js';
 import {showNeighbours} from '../api.js';
@@ -31,6 +31,7 @@ const KINDS = [
   ['mqtt', 'Logins'],
   ['drop', 'Neighbours'],
 ];
+const OF_HOST = new Set(['gw', 'drop']); // with an API key none of them come
 const ROWS = 80;
 
 const view = {on: new Set(['up', 'join', 'down', 'gw', 'mqtt']), text: '', bad: false, open: null, shown: null};
@@ -212,7 +213,7 @@ function filters() {
       @input=${typed}
     />
     <div class="chips" role="group" aria-label="Kinds">
-      ${KINDS.map(([k, w]) => chip(view.on.has(k), () => flip(k), w))}
+      ${KINDS.filter(([k]) => owner() || !OF_HOST.has(k)).map(([k, w]) => chip(view.on.has(k), () => flip(k), w))}
       ${chip(view.bad, onlyBad, html`${icon('warn')}Only problems`)}
     </div>
   </div>`;

@@ -1,6 +1,6 @@
 // Log in, and the phone's menu of what is left.
 import {html, nothing, icon, code, field, userName} from '../ui.js';
-import {S, redraw} from '../state.js';
+import {S, owner, redraw} from '../state.js';
 import {safe} from '../text.js';
 import {post, session} from '../api.js';
 
@@ -111,7 +111,7 @@ export function more() {
     </li>`;
   return html`<h1 tabindex="-1">More</h1>
     <ul class="menu card">
-      ${MENU.map(item)}
+      ${MENU.filter(([id]) => owner() || id !== 'start').map(item)}
       <li>
         <a href="#/logout"
           >${icon('cross')}<span class="grow"><b>Log out</b></span></a

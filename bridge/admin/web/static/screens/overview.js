@@ -1,7 +1,7 @@
 // Is everything alive? If not, what, and what to do.
 import {html, svg, nothing, icon, table, when, deviceState, name, problems, state, devHref, eui} from '../ui.js';
 import {addDeviceHref, addGatewayHref, bars, emptyBox, formatterHref, none, repeat, unit} from '../ui.js';
-import {S, clockTone, gatewayName} from '../state.js';
+import {S, clockTone, gatewayName, owner} from '../state.js';
 import {agoText, digitsOf, num, plural, safe} from '../text.js';
 import {valuesOf} from '../values.js';
 import {eventLine, fold} from './live.js';
@@ -147,12 +147,13 @@ function unknownGateway(g) {
 
 /** What was heard but is not known here. */
 function wantsIn() {
-  if (!S.strangers.length && !S.unknownGateways.length) return nothing;
+  const gateways = owner() ? S.unknownGateways.slice(0, 6) : [];
+  if (!S.strangers.length && !gateways.length) return nothing;
   return html`<section class="card" id="wants-in">
     <h2>Wants in</h2>
     <p class="lead">Heard here, but not known. Add what is yours; a neighbour's can stay.</p>
     <ul class="rows">
-      ${S.unknownGateways.slice(0, 6).map(unknownGateway)}${S.strangers.slice(0, 6).map(stranger)}
+      ${gateways.map(unknownGateway)}${S.strangers.slice(0, 6).map(stranger)}
     </ul>
   </section>`;
 }
@@ -226,7 +227,7 @@ function justNow() {
 /** On a phone the first problem is shown; the others are one row to open, so that the devices stay in sight. */
 function allProblems() {
   const [first, ...rest] = S.problems;
-  if (!first) return S.devices.length ? html`<p class="allgood">${icon('check')}No problems.</p>` : nothing;
+  if (!first) return S.devices.length && owner() ? html`<p class="allgood">${icon('check')}No problems.</p>` : nothing;
   if (rest.length < 2 || !matchMedia('(max-width: 700px)').matches) return problems(S.problems);
   const tone = ['bad', 'warn', 'info'].find((t) => rest.some((p) => p.tone === t));
   return html`${problems([first])}

@@ -8,7 +8,7 @@ import {planOptions} from './plans.js';
 const forms = new Map();
 
 function formOf(d) {
-  if (!forms.has(d.key)) forms.set(d.key, {fields: {}, err: {}, key: '', shown: ''});
+  if (!forms.has(d.key)) forms.set(d.key, {fields: {}, err: {}, mend: new Set(), key: '', shown: ''});
   return forms.get(d.key);
 }
 
@@ -22,13 +22,24 @@ function check(fields) {
   return err;
 }
 
+/** Texts that a daemon of before took, and that are too long for this one, are named: they get a field. */
+const TEXTS = /^(name|description|(brand|model|band)_id|(hard|firm)ware_version)$/;
+
+function refused(f, error) {
+  const [, k] = /: (?:version_ids\.)?(\S+): too long/.exec(error) ?? [];
+  if (TEXTS.test(k)) {
+    f.err = {[k]: error};
+    if (k !== 'name') f.mend.add(k);
+  } else f.err = {all: k ? `${error}. Export the device, shorten it there, and import it with "Replace".` : error};
+}
+
 async function save(e, d) {
   e.preventDefault();
   const f = formOf(d);
   f.err = check(f.fields);
   if (!Object.keys(f.err).length && Object.keys(f.fields).length) {
     const {parts, error} = await op('device.set', {application_id: d.app, device_id: d.id, fields: f.fields});
-    if (error) f.err = {all: error};
+    if (error) refused(f, error);
     else {
       forms.delete(d.key);
       say(['Saved.', ...(parts ?? []).map((p) => p.note)].join(' '));
@@ -126,7 +137,7 @@ function settingsForm(d) {
       LoRaWAN ${safe(d.version)}, Class ${safe(d.cls)}, ${safe(d.activation)}.
       <a href=${formatterHref(d)}>Payload formatter</a>
     </p>
-    ${fault(f.err.all)}
+    ${[...f.mend].map((k) => field(k, input(d, k), 'Empty takes it away.'))} ${fault(f.err.all)}
     <p class="acts"><button class="btn primary" ?disabled=${!Object.keys(f.fields).length}>Save</button></p>
   </form>`;
 }

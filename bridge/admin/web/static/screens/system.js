@@ -15,9 +15,9 @@ import {
   unit,
   userName,
 } from '../ui.js';
-import {S, clockTone, redraw, say} from '../state.js';
+import {S, clockTone, owner, redraw, say} from '../state.js';
 import {exactText, plural, safe, span} from '../text.js';
-import {extra, forgetExtra, op, owner, post} from '../api.js';
+import {extra, forgetExtra, op, post} from '../api.js';
 
 const view = {password: false, error: '', file: null, report: ''};
 
@@ -180,19 +180,21 @@ function page() {
   return html`<section class="card">
     <h2>This page</h2>
     <ul class="rows">
-      ${row(
-        'Password',
-        sessions,
+      ${
         owner()
-          ? html`<button type="button" class="btn" aria-expanded=${view.password ? 'true' : 'false'} @click=${open}>
-              Change
-            </button>`
-          : nothing,
-      )}
-      ${view.password ? html`<li>${passwordForm()}</li>` : nothing}
+          ? row(
+              'Password',
+              sessions,
+              html`<button type="button" class="btn" aria-expanded=${view.password ? 'true' : 'false'} @click=${open}>
+                Change
+              </button>`,
+            )
+          : nothing
+      }
+      ${view.password && owner() ? html`<li>${passwordForm()}</li>` : nothing}
       ${row(
         'Log out everywhere',
-        'Ends all sessions of this page; MQTT keys stay.',
+        `Ends all sessions of this ${owner() ? 'page; MQTT keys stay' : 'API key on this page; the key stays'}.`,
         html`<button type="button" class="btn" @click=${logoutAll}>Log out all</button>`,
       )}
     </ul>
@@ -226,7 +228,7 @@ export function system() {
   return html`<h1 tabindex="-1">System</h1>
     ${problems(S.problems.filter((p) => /store|clock|port|disk|flash/.test(p.code)))}
     <div class="two even">${machine()}${store()}${keeping()}${page()}</div>
-    ${log()}
+    ${owner() ? log() : nothing}
     <section class="card">
       <h2>For a bug report</h2>
       <p class="small muted">

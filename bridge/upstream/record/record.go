@@ -1,4 +1,6 @@
-package upstream
+// Package record has what messages are as they wait for another server: how they are
+// written to a journal, and the marks by which one that comes again is recognised.
+package record
 
 import (
 	"bytes"
@@ -7,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"lorawand/bridge/upstream/client"
 	"lorawand/bridge/v3"
+	"lorawand/radio"
 )
 
 // Lane is the way that a message takes.
@@ -30,8 +32,8 @@ const (
 	laneID        = "lorawand:lane:"
 )
 
-// appendRecord writes a message as it is in the journal.
-func appendRecord(dst []byte, m *v3.Message) []byte {
+// Append writes a message as it is in a journal.
+func Append(dst []byte, m *v3.Message) []byte {
 	for _, s := range [...]string{m.Application, m.Device, m.Suffix} {
 		dst = append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 	}
@@ -40,7 +42,8 @@ func appendRecord(dst []byte, m *v3.Message) []byte {
 
 var errRecord = errors.New("malformed record")
 
-func parseRecord(b []byte) (m v3.Message, err error) {
+// Parse reads what Append has written. The payload is a part of b.
+func Parse(b []byte) (m v3.Message, err error) {
 	for _, s := range [...]*string{&m.Application, &m.Device, &m.Suffix} {
 		length, n := binary.Uvarint(b)
 		if n <= 0 || length > uint64(len(b)-n) {
@@ -53,20 +56,11 @@ func parseRecord(b []byte) (m v3.Message, err error) {
 	return m, nil
 }
 
-// frame returns the session and the frame counter of an uplink, such as
+// Frame returns the session and the frame counter of an uplink, such as
 // "AYfg8rhha5n+FWx0ZaAprA==:17"; with ABP the session is its DevAddr. It is "" for other
-// messages. It looks only at what stands before the payload: what comes later may have
-// fields of these names.
-func frame(m *v3.Message) string {
-	if m.Suffix != v3.Up && m.Suffix != v3.Normalized {
-		return ""
-	}
-	head := m.Payload
-	for _, end := range []string{`"frm_payload":`, `"decoded_payload":`, `"normalized_payload":`, `"rx_metadata":`} {
-		if i := bytes.Index(head, []byte(end)); i >= 0 {
-			head = head[:i]
-		}
-	}
+// messages.
+func Frame(m *v3.Message) string {
+	head := headOf(m)
 	session := value(head, `"session_key_id":"`, `"`)
 	if session == "" {
 		session = value(head, `"dev_addr":"`, `"`)
@@ -74,14 +68,46 @@ func frame(m *v3.Message) string {
 	if session == "" {
 		return "" // of a simulated message
 	}
-	counter := value(head, `"f_cnt":`, `,`)
-	if _, err := strconv.ParseUint(counter, 10, 32); err != nil {
-		counter = "0" // which is left out
-	}
-	return session + ":" + counter
+	return session + ":" + strconv.FormatUint(counter(head), 10)
 }
 
-// value returns what stands between two texts.
+// Sender returns the DevAddr and FCntUp of an uplink; ok is false for other messages.
+func Sender(m *v3.Message) (addr radio.DevAddr, fCnt uint32, ok bool) {
+	head := headOf(m)
+	if err := addr.UnmarshalText([]byte(value(head, `"dev_addr":"`, `"`))); err != nil {
+		return addr, 0, false
+	}
+	return addr, uint32(counter(head)), true
+}
+
+// DevEUI returns that of the device, in hexadecimal; "": it has none.
+func DevEUI(m *v3.Message) string { return value(m.Payload, `"dev_eui":"`, `"`) }
+
+// headOf returns the part of an uplink before its payload: what comes later may have fields
+// of the same names. It is nil for other messages.
+func headOf(m *v3.Message) []byte {
+	if m.Suffix != v3.Up && m.Suffix != v3.Normalized {
+		return nil
+	}
+	head := m.Payload
+	for _, end := range []string{`"frm_payload":`, `"decoded_payload":`, `"normalized_payload":`, `"rx_metadata":`} {
+		if i := bytes.Index(head, []byte(end)); i >= 0 {
+			head = head[:i]
+		}
+	}
+	return head
+}
+
+// counter returns FCntUp, which is left out if it is 0.
+func counter(head []byte) uint64 {
+	n, err := strconv.ParseUint(value(head, `"f_cnt":`, `,`), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// value returns what stands between two texts; "" if the first is not there.
 func value(b []byte, before, behind string) string {
 	_, rest, ok := bytes.Cut(b, []byte(before))
 	if !ok {
@@ -93,9 +119,9 @@ func value(b []byte, before, behind string) string {
 
 const correlationIDs = `"correlation_ids":[`
 
-// marked returns a payload with more correlation ids. They stand before the first of the
+// Marked returns a payload with more correlation ids. They stand before the first of the
 // message's own: an id of a device has no quotation mark.
-func marked(payload []byte, ids []string) []byte {
+func Marked(payload []byte, ids []string) []byte {
 	i := bytes.Index(payload, []byte(correlationIDs))
 	if i < 0 || len(ids) == 0 {
 		return payload
@@ -110,15 +136,13 @@ func marked(payload []byte, ids []string) []byte {
 	return append(out, payload[i:]...)
 }
 
-// mark returns what a message is marked with in a lane.
-func mark(m *v3.Message, lane Lane) (user []client.Property, ids []string) {
-	user = append(user, client.Property{Key: LaneProperty, Val: string(lane)})
-	if f := frame(m); f != "" {
-		user = append(user, client.Property{Key: FrameProperty, Val: f})
-		ids = append(ids, frameID+f)
+// IDs returns the correlation ids that a message is marked with in a lane, and its Frame.
+func IDs(m *v3.Message, lane Lane) (ids []string, frame string) {
+	if frame = Frame(m); frame != "" {
+		ids = append(ids, frameID+frame)
 	}
 	if lane == Backfill {
 		ids = append(ids, laneID+string(lane))
 	}
-	return user, ids
+	return ids, frame
 }

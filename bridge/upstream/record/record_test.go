@@ -1,4 +1,4 @@
-package upstream
+package record
 
 import (
 	"encoding/json"
@@ -30,7 +30,7 @@ func TestFrame(t *testing.T) {
 		{"not JSON", v3.Up, `x`, ""},
 	} {
 		m := v3.Message{Suffix: tt.suffix, Payload: []byte(tt.payload)}
-		if got := frame(&m); got != tt.want {
+		if got := Frame(&m); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -42,11 +42,11 @@ func TestMarked(t *testing.T) {
 		{`{"correlation_ids":[],"x":1}`, `{"correlation_ids":["i","j"],"x":1}`},
 		{`{"x":1}`, `{"x":1}`},
 	} {
-		if got := string(marked([]byte(tt.payload), []string{"i", "j"})); got != tt.want || !json.Valid([]byte(got)) {
+		if got := string(Marked([]byte(tt.payload), []string{"i", "j"})); got != tt.want || !json.Valid([]byte(got)) {
 			t.Errorf("%s, want %s", got, tt.want)
 		}
 	}
-	if got := string(marked([]byte(`{"correlation_ids":["a"]}`), nil)); got != `{"correlation_ids":["a"]}` {
+	if got := string(Marked([]byte(`{"correlation_ids":["a"]}`), nil)); got != `{"correlation_ids":["a"]}` {
 		t.Error(got)
 	}
 }
@@ -57,11 +57,11 @@ func FuzzRecord(f *testing.F) {
 	f.Add("", "", "", []byte{}, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2})
 	f.Fuzz(func(t *testing.T, application, device, suffix string, payload, rubbish []byte) {
 		m := v3.Message{Application: application, Device: device, Suffix: suffix, Payload: payload}
-		got, err := parseRecord(appendRecord(nil, &m))
+		got, err := Parse(Append(nil, &m))
 		if err != nil || got.Application != application || got.Device != device || got.Suffix != suffix ||
 			string(got.Payload) != string(payload) {
 			t.Errorf("%+v, %v", got, err)
 		}
-		_, _ = parseRecord(rubbish)
+		_, _ = Parse(rubbish)
 	})
 }
