@@ -60,23 +60,22 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.ErrRejectPacket // the library has nothing to do with it
 }
 
-// floodPause is how long a client whose application publishes too much that is refused waits until it is
-// disconnected: else it would come back at once.
+// floodPause is how long the place of a client that was disconnected for a flood stays taken: who comes back
+// at once has fewer of them.
 const floodPause = time.Second
 
-// endFlood ends the connection of such a client, when its last publish takes no memory any more.
+// endFlood ends the connection of a client whose application publishes too much that is refused.
 func (b *Broker) endFlood(c *conn) {
 	b.refuses(c, PublishRefused, tooManyRefused, "")
 	b.lines.Say(b.log, slog.LevelWarn, "an application publishes too much that is refused: its client is disconnected",
 		slog.String("application", c.login.Application), slog.String("client", clip(c.id)),
 		slog.String("address", c.addr.String()))
 	c.packet = nil
+	b.exceeds(c, packets.ErrMessageRateTooHigh)
 	select {
 	case <-time.After(floodPause):
-	case <-c.done:
 	case <-b.stopping.Done():
 	}
-	b.exceeds(c, packets.ErrMessageRateTooHigh)
 }
 
 // carryOut does what a client's publish asks for, unless it is refused.
