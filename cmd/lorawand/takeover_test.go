@@ -79,6 +79,7 @@ type twins struct {
 	machines [2]*twin
 	rnd      *rand.Rand
 	rests    []span                     // in which nobody may have a lease
+	faults   []span                     // in which what is told may not be stored
 	gaps     map[string][]time.Duration // by kind of fault: the longest time without downlinks
 
 	items sync.Mutex          // guards the fields below
@@ -334,12 +335,13 @@ func (p *twins) round(n int, f *fault) {
 	took := time.Since(begin)
 	mend()
 	p.awaitAnswer(time.Now())
+	p.faults = append(p.faults, span{begin.Add(-time.Second), time.Now()})
 	p.awaitDownlink(time.Now())
 	gap := p.longestGap(begin.Add(-time.Second))
 	p.gaps[f.name] = append(p.gaps[f.name], gap)
 	if n < roundsTold {
-		p.Logf("round %d: %s, %s led: mended after %v; %v without downlinks", n, f.name, leader.name,
-			took.Round(10*time.Millisecond), gap.Round(10*time.Millisecond))
+		p.Logf("round %d at %s: %s, %s led: mended after %v; %v without downlinks", n, begin.Format("15:04:05.000"),
+			f.name, leader.name, took.Round(10*time.Millisecond), gap.Round(10*time.Millisecond))
 	}
 }
 

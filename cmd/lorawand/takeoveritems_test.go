@@ -30,6 +30,7 @@ type toldOf struct {
 	kind  string // the end of the topic
 	fCnt  uint32
 	login paho.Client // where it was told
+	at    time.Time
 
 	marked bool // by a machine without a lease, so that another one may tell it too
 }
@@ -82,7 +83,7 @@ func (p *twins) note(c paho.Client, m paho.Message) {
 	p.items.Lock()
 	defer p.items.Unlock()
 	item := string(d.Payload)
-	p.told[item] = append(p.told[item], toldOf{kind, d.FCnt, c, isMarked(m)})
+	p.told[item] = append(p.told[item], toldOf{kind, d.FCnt, c, time.Now(), isMarked(m)})
 }
 
 // ends returns the events that end an item.
@@ -158,7 +159,8 @@ func (p *twins) drain() {
 const mostUnheard = 2
 
 // account checks that no item is lost, and that none has two ends, but for one that another machine
-// has sent again, with another frame counter, as it cannot know that it was sent.
+// has sent again, with another frame counter, as it cannot know that it was sent; and for one whose end
+// was told while something failed, so that it may not have been stored.
 func (p *twins) account(leader *twin) {
 	p.Helper()
 	there, gone := p.waiting(leader)
@@ -177,8 +179,10 @@ func (p *twins) account(leader *twin) {
 		ends := p.ends(item)
 		for i, o := range ends {
 			for _, other := range ends[:i] {
-				if o.login == other.login || o.fCnt == other.fCnt && !o.marked && !other.marked {
-					p.Errorf("%s for %s has ended more than once: %+v", item, p.answered[item], ends)
+				sameFrame := o.fCnt == other.fCnt && !o.marked && !other.marked
+				if o.login == other.login || sameFrame && !inOne(p.faults, other.at) {
+					p.Errorf("%s for %s has ended more than once: %+v\n%s", item, p.answered[item], ends,
+						p.history(p.answered[item]))
 				}
 			}
 		}
@@ -194,6 +198,10 @@ func (p *twins) account(leader *twin) {
 	if most := mostUnheard * len(p.away); unheard > most {
 		p.Errorf("%d items have no end, at most %d may", unheard, most)
 	}
+}
+
+func inOne(spans []span, at time.Time) bool {
+	return slices.ContainsFunc(spans, func(s span) bool { return at.After(s.from) && at.Before(s.to) })
 }
 
 // unheard returns why an item that is gone is lost: it was not sent just when the application may have
