@@ -102,7 +102,7 @@ func BenchmarkLoad(b *testing.B) {
 		}
 		b.ReportMetric(best, "uplinks/s")
 		b.ReportMetric(float64(cpu.Nanoseconds())/1000, "CPU-us/uplink")
-		for _, rate := range []int{100, 1000, 5000, 10_000} {
+		for _, rate := range []int{50, 100, 1000, 5000, 10_000} {
 			l := d.measureLoad(b, c, f, rate, 5*time.Second)
 			b.Logf("%d/s: %d lost of %d, sent in %v, %v of CPU for each", rate, l.lost, l.sent, l.took.Round(time.Millisecond),
 				l.cpu)
