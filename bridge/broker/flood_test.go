@@ -23,8 +23,9 @@ func TestFloods(t *testing.T) {
 		most        int // publishes that are answered; 0: the client may go on
 	}{
 		{"refused pushes", push, 10, ErrRefused, pace.Most + 1},
-		{"refused with a reason", push, 1023, fmt.Errorf("%w: no such device", ErrRefused), pace.Most + 1},
+		{"refused with a reason", push, 900, fmt.Errorf("%w: no such device", ErrRefused), pace.Most + 1},
 		{"long ones", push, 60 << 10, ErrRefused, pace.Most/61 + 1},
+		{"long topics", "v3/app1/devices/" + strings.Repeat("x", 60<<10) + "/down/push", 10, ErrRefused, pace.Most/61 + 1},
 		{"no pushes", "v3/app2/devices/dev1/down/push", 10, nil, pace.Most + 1},
 		{"pushes that are taken", push, 60 << 10, nil, 0},
 	} {

@@ -240,6 +240,7 @@ func (b *Broker) exceeds(c *conn, why packets.Code) {
 	if cl := c.client.Load(); cl != nil && c.version == 5 {
 		_ = b.server.DisconnectClient(cl, why)
 	}
+	c.raw.LastWord() // with MQTT 3 too: a reset could take answers away that were just sent
 	_ = c.Close()
 }
 

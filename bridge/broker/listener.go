@@ -42,7 +42,8 @@ type conn struct {
 	packet []byte       // at hand
 	unread []byte       // of it, by the library
 	room   intake.Place // of the packet, if it is long
-	floods bool         // its application has published too much that is refused
+	floods bool         // its application has published too much that is refused, and it has a part in that
+	futile time.Time    // when its last publish was refused, or it has come
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
@@ -71,7 +72,7 @@ type conn struct {
 const readAhead = 1 << 10
 
 func (b *Broker) newConn(nc net.Conn, d door) *conn {
-	c := &conn{raw: &linger.Conn{Conn: nc}, b: b, door: d}
+	c := &conn{raw: &linger.Conn{Conn: nc}, b: b, door: d, futile: time.Now()}
 	c.done, c.over, c.gone = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	c.take(c.raw)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {

@@ -9,7 +9,6 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/packet"
 	"lorawand/bridge/v3"
 )
@@ -56,7 +55,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		h.b.session(cl.ID).received.Add(c.publishID)
 		_ = cl.WritePacket(packet.Success(packets.Pubrec, c.publishID))
 	}
-	c.floods = refused && !h.b.futile.Spend(c.login.Application, pace.Cost(len(pk.Payload)), time.Now())
+	c.floods = refused && h.b.futile.Floods(c.login.Application, &c.futile, pk.FixedHeader.Remaining, time.Now())
 	return pk, packets.ErrRejectPacket // the library has nothing to do with it
 }
 

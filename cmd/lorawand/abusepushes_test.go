@@ -44,7 +44,7 @@ func (a *abused) refusedPushes() {
 func (a *abused) pushAgainAndAgain(push []byte, clients int) {
 	conns := a.crowd("pusher", clients)
 	a.storm(func(i, n int) (err error) {
-		i = (i + n*attackers) % clients
+		i += n % ((clients - i + attackers - 1) / attackers) * attackers // nobody else has that one
 		if conns[i] != nil {
 			if _, err = conns[i].Write(push); err == nil {
 				return nil

@@ -15,6 +15,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
+	"lorawand/bridge/broker/pace"
 )
 
 // Limits of the API.
@@ -36,6 +37,8 @@ type API struct {
 	listener net.Listener
 	server   *http.Server
 	backoff  access.Backoff
+	futile   pace.Budgets  // of requests that are refused, by application
+	lines    pace.Lines    // of the log, that clients can cause
 	big      chan struct{} // full while a long body is at work
 	streams  streams
 	stop     context.Context // ends when Run does

@@ -137,13 +137,7 @@ func (c *call) holdBack(err error) {
 	if !errors.As(err, &e) || e.Code != codeUnauthenticated && e.Code != codeInvalidArgument {
 		return
 	}
-	wait := time.NewTimer(c.api.backoff.Failed(conns.AddressOf(c.r.RemoteAddr), time.Now()))
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-c.r.Context().Done():
-	case <-c.api.stop.Done():
-	}
+	c.wait(c.api.backoff.Failed(conns.AddressOf(c.r.RemoteAddr), time.Now()))
 }
 
 // rightNames are those of The Things Stack that a right of ours stands for.

@@ -143,6 +143,6 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		c.refuse(err)
+		c.refuse(c.pace(err))
 	}
 }

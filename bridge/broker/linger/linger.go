@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// How long, and for how many bytes, a peer may go on writing.
+// How long a peer may go on writing, and how many bytes of that are read.
 const (
 	Time  = 500 * time.Millisecond
 	Bytes = 64 << 10
@@ -50,8 +50,7 @@ type Places struct{ taken atomic.Int32 }
 const Most = 32
 
 // Drain closes a connection; after a last word it waits until the peer has closed it
-// too, for Time and Bytes at most, and only where there is a place. Nobody else may
-// read by then.
+// too, for Time at most, and only where there is a place. Nobody else may read by then.
 func (p *Places) Drain(c *Conn) {
 	defer c.Cut()
 	if !c.told.Load() {
@@ -59,8 +58,11 @@ func (p *Places) Drain(c *Conn) {
 	}
 	defer p.taken.Add(-1)
 	if p.taken.Add(1) <= Most {
-		_ = c.SetReadDeadline(time.Now().Add(Time))
-		_, _ = io.CopyN(io.Discard, c.Conn, Bytes)
+		end := time.Now().Add(Time)
+		_ = c.SetReadDeadline(end)
+		if _, err := io.CopyN(io.Discard, c.Conn, Bytes); err == nil {
+			time.Sleep(time.Until(end)) // it still writes, which waits in the kernel while it reads
+		}
 	}
 }
 

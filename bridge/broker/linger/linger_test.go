@@ -103,8 +103,8 @@ func TestDrainEnds(t *testing.T) {
 		}
 		start := time.Now()
 		new(Places).Drain(server)
-		if took := time.Since(start); !writes && took < Time/2 {
-			t.Errorf("after %v already", took)
+		if took := time.Since(start); took < Time/2 { // it may not have read the last word
+			t.Errorf("writes %v: after %v already", writes, took)
 		}
 		if _, err := server.Read(make([]byte, 1)); err == nil {
 			t.Error("the connection is open")

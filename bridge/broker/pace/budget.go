@@ -23,9 +23,19 @@ type spending struct {
 	at   time.Time
 }
 
-// Cost returns what a refused publish of so many bytes costs: one for itself and one for each KiB, as it is
-// read, and told of, in full.
-func Cost(bytes int) int { return 1 + bytes>>10 }
+// Cost returns what a refused publish or request of so many bytes costs: one for itself and one for each KiB, as it
+// is read, and told of, in full; but no more than there can be.
+func Cost(bytes int) int { return min(1+bytes>>10, Most) }
+
+// Floods spends some of a name's budget for so many bytes of one of those that share it. It reports true if there is
+// not as much, and that one has spent more than 1 a second since last, which it sets to now: who is refused something
+// seldom does not pay for others.
+func (b *Budgets) Floods(name string, last *time.Time, bytes int, now time.Time) bool {
+	cost := Cost(bytes)
+	often := now.Sub(*last) < time.Duration(cost)*time.Second
+	*last = now
+	return !b.Spend(name, cost, now) && often
+}
 
 // Spend spends some of a name's budget. It reports false if there is not as much: then all is spent.
 func (b *Budgets) Spend(name string, cost int, now time.Time) bool {
@@ -48,7 +58,7 @@ func (b *Budgets) Spend(name string, cost int, now time.Time) bool {
 
 // left returns how much is not yet earned again.
 func (s spending) left(now time.Time) float64 {
-	return max(0, s.cost-PerSecond*now.Sub(s.at).Seconds())
+	return max(0, s.cost-PerSecond*max(0, now.Sub(s.at).Seconds()))
 }
 
 // forget forgets who has saved up all again. The lock is held.

@@ -1,0 +1,70 @@
+//go:build !small
+
+package api
+
+import (
+	"log/slog"
+	"strconv"
+	"time"
+
+	"lorawand/bridge/broker/pace"
+	"lorawand/bridge/v3"
+)
+
+// floodPause is how long a client waits for the answer that says that too many requests of its
+// application are refused: else it would ask again at once.
+const floodPause = time.Second
+
+// pace returns the error of a request that is refused; or, where too many of the client's application
+// are, waits and returns the one that says so, which is that of The Things Stack.
+//
+// Source: pkg/ratelimit (config.go, result.go) of The Things Stack v3.32.
+func (c *call) pace(err error) error {
+	long := c.r.ContentLength
+	if long < 0 || long > maxBody { // of longer ones there is one at a time
+		long = maxBody
+	}
+	if !c.known || !c.isRefusal(err) || c.api.futile.Spend(c.who.Application, pace.Cost(int(long)), time.Now()) {
+		return err
+	}
+	c.api.lines.Say(c.api.log, slog.LevelWarn, "too many requests of an application are refused: it has to wait",
+		slog.String("application", c.who.Application), slog.String("key", c.who.KeyID),
+		slog.String("address", c.r.RemoteAddr))
+	c.wait(floodPause)
+	const perMinute = 60 * pace.PerSecond
+	for name, value := range map[string]int{
+		"X-Rate-Limit-Limit": perMinute, "X-Rate-Limit-Available": 0, "X-Rate-Limit-Reset": pace.Most / pace.PerSecond,
+		"X-Rate-Limit-Retry": 1, "Retry-After": 1, // seconds
+	} {
+		c.w.Header().Set(name, strconv.Itoa(value))
+	}
+	return &v3.Error{
+		Namespace: "pkg/ratelimit", Name: "rate_limit_exceeded", Code: codeResourceExhausted,
+		MessageFormat: "rate limit of `{rate}` accesses per minute exceeded for resource `{key}`",
+		Attributes: []v3.Attribute{
+			attribute("key", "http:application:"+c.who.Application), {Name: "rate", Number: perMinute, Numeric: true},
+		},
+	}
+}
+
+// isRefusal reports whether a request has failed by what the application has asked for, or by its scripts.
+func (c *call) isRefusal(err error) bool {
+	switch e := c.explain(err).(type) {
+	case *v3.Error:
+		return e.Code != codeUnavailable
+	case *plainError:
+		return e.Code != codeUnknown && e.Code != codeDeadlineExceeded && e.Code != codeUnavailable
+	}
+	return false
+}
+
+// wait lets time pass, unless the client goes or the API stops.
+func (c *call) wait(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.r.Context().Done():
+	case <-c.api.stop.Done():
+	}
+}
