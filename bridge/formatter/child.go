@@ -194,8 +194,8 @@ func warmUp() {
 // warmCalls returns what the script warm is asked for.
 func warmCalls() []*call {
 	return []*call{
-		{task: DecodeUplink, fPort: 1, bytes: []byte{1}, received: time.Unix(0, 0), limit: maxDeadline},
-		{task: EncodeDownlink, fPort: 1, data: []byte(`{"v":1}`), limit: maxDeadline},
+		{task: DecodeUplink, fPort: 1, bytes: []byte{1}, received: time.Unix(0, 0), limit: maxDeadline, slack: defaultSlack},
+		{task: EncodeDownlink, fPort: 1, data: []byte(`{"v":1}`), limit: maxDeadline, slack: defaultSlack},
 	}
 }
 

@@ -17,14 +17,9 @@ import (
 
 // The engine runs in the child only.
 
-const (
-	// maxCalls is how deep functions may call each other. Native functions
-	// between them take the stack of the process, so this is less than elsewhere.
-	maxCalls = 1000
-	// wallSlack is how much longer than its CPU time a script may take on a
-	// machine that has other things to do.
-	wallSlack = 150 * time.Millisecond
-)
+// maxCalls is how deep functions may call each other. Native functions
+// between them take the stack of the process, so this is less than elsewhere.
+const maxCalls = 1000
 
 // foreign are globals of the engine that a script does not find in The Things
 // Stack.
@@ -95,7 +90,7 @@ var usual = sync.OnceValue(func() *goja.Program {
 // is over.
 func (r *run) execute(c *call, p *goja.Program) Result {
 	r.call = c
-	w := watch(r.vm, c.limit)
+	w := watch(r.vm, c.limit, c.slack)
 	defer w.stop()
 	if err := r.protect(func() *Error { return r.do(p) }); err != nil {
 		data := r.res.Data
@@ -440,7 +435,8 @@ func inputError() *Error {
 // watcher interrupts a script when its time is over.
 type watcher struct {
 	vm    *goja.Runtime
-	limit time.Duration
+	limit time.Duration // of CPU time
+	slack time.Duration
 	cpu   time.Duration // of the process when the script began
 	wall  time.Time
 
@@ -449,8 +445,8 @@ type watcher struct {
 	ended bool
 }
 
-func watch(vm *goja.Runtime, limit time.Duration) *watcher {
-	w := &watcher{vm: vm, limit: limit, cpu: cpuTime(), wall: time.Now()}
+func watch(vm *goja.Runtime, limit, slack time.Duration) *watcher {
+	w := &watcher{vm: vm, limit: limit, slack: slack, cpu: cpuTime(), wall: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(limit, w.look)
@@ -463,12 +459,17 @@ func (w *watcher) look() {
 	if w.ended {
 		return
 	}
-	left := min(w.limit-(cpuTime()-w.cpu), w.limit+wallSlack-time.Since(w.wall))
+	left := w.left(cpuTime()-w.cpu, time.Since(w.wall))
 	if left <= 0 {
 		w.vm.Interrupt(errDeadline)
 		return
 	}
 	w.timer.Reset(max(left, time.Millisecond))
+}
+
+// left returns how long a script may go on that has had so much CPU time, and so much time in all.
+func (w *watcher) left(cpu, wall time.Duration) time.Duration {
+	return min(w.limit-cpu, w.limit+w.slack-wall)
 }
 
 func (w *watcher) stop() {

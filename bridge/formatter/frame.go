@@ -198,6 +198,7 @@ type call struct {
 	data     []byte
 	received time.Time
 	limit    time.Duration // of CPU time
+	slack    time.Duration // how much longer it may take in all
 	measure  bool
 
 	hasSource bool
@@ -217,6 +218,7 @@ func (c *call) append(p packer) packer {
 	p.bool(!c.received.IsZero())
 	p.number(c.received.UnixMilli())
 	p.number(int64(c.limit))
+	p.number(int64(c.slack))
 	p.bool(c.measure)
 	return p
 }
@@ -236,7 +238,7 @@ func parseCall(b []byte) (*call, error) {
 	if known {
 		c.received = time.UnixMilli(ms)
 	}
-	c.limit, c.measure = time.Duration(u.number()), u.bool()
+	c.limit, c.slack, c.measure = time.Duration(u.number()), time.Duration(u.number()), u.bool()
 	if c.task < DecodeUplink || c.task > DecodeDownlink {
 		return nil, errFrame
 	}

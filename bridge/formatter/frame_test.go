@@ -13,7 +13,7 @@ import (
 
 func TestFramesThereAndBack(t *testing.T) {
 	for _, c := range []*call{
-		{number: 1, task: DecodeUplink, fPort: 255, bytes: []byte{0, 255}, limit: time.Second},
+		{number: 1, task: DecodeUplink, fPort: 255, bytes: []byte{0, 255}, limit: time.Second, slack: 5},
 		{number: 2, sum: [32]byte{1, 31: 2}, source: "x", hasSource: true, task: EncodeDownlink, data: []byte(`{"a":1}`), measure: true},
 		{number: 3, task: DecodeDownlink, received: time.UnixMilli(-5)},
 	} {

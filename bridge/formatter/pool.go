@@ -23,6 +23,9 @@ type Options struct {
 	// slow one it may take longer, at most 1 s. Default 100 ms, as in The Things
 	// Stack.
 	Deadline time.Duration
+	// Slack is how much longer than its CPU time a script may take on a machine that has
+	// other things to do. Default 150 ms. A check, for which no frame waits, may allow more.
+	Slack time.Duration
 	// Wait is how long a request of Submit may wait for others and for a child to
 	// start, beside a deadline: then it is answered without what its script would
 	// have given. Default 250 ms.
@@ -42,6 +45,9 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.Deadline <= 0 {
 		o.Deadline = defaultDeadline
+	}
+	if o.Slack <= 0 {
+		o.Slack = defaultSlack
 	}
 	if o.Wait <= 0 {
 		o.Wait = defaultWait
@@ -64,6 +70,7 @@ func (o *Options) setDefaults() {
 const (
 	defaultDeadline = 100 * time.Millisecond
 	maxDeadline     = time.Second
+	defaultSlack    = 150 * time.Millisecond
 	// defaultWait is how long a request may wait, beside a deadline.
 	defaultWait = 250 * time.Millisecond
 	// suspicion is how long a script has to wait for others after it had to be

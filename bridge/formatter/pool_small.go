@@ -15,6 +15,7 @@ const noJavaScript = "this build runs no JavaScript formatters"
 type Options struct {
 	NoJavaScript bool
 	Deadline     time.Duration
+	Slack        time.Duration
 	Wait         time.Duration
 	Queue        int
 	Idle         time.Duration

@@ -151,6 +151,50 @@ func TestPoolRefuses(t *testing.T) {
 	}
 }
 
+// A script that the machine leaves no time is ended, unless its caller is patient.
+func TestSlack(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		slack, cpu, wall time.Duration
+		want             time.Duration
+	}{
+		{"at the start", defaultSlack, 0, 0, 100 * time.Millisecond},
+		{"alone", defaultSlack, 90 * time.Millisecond, 95 * time.Millisecond, 10 * time.Millisecond},
+		{"too much CPU time", time.Minute, 101 * time.Millisecond, 101 * time.Millisecond, -time.Millisecond},
+		{"a busy machine", defaultSlack, 20 * time.Millisecond, 240 * time.Millisecond, 10 * time.Millisecond},
+		{"a busier one", defaultSlack, 20 * time.Millisecond, 260 * time.Millisecond, -10 * time.Millisecond},
+		{"a patient caller", time.Minute, 20 * time.Millisecond, 30 * time.Second, 80 * time.Millisecond},
+	} {
+		w := watcher{limit: 100 * time.Millisecond, slack: tt.slack}
+		if got := w.left(tt.cpu, tt.wall); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		slack time.Duration
+		fails bool
+	}{{0, true}, {time.Minute, false}} {
+		t.Run(tt.slack.String(), func(t *testing.T) {
+			t.Parallel()
+			p := newPool(t, Options{Slack: tt.slack})
+			r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
+			p.Do(within(t, 2*time.Minute), r)
+			child := childOf(t, p)
+			if err := syscall.Kill(child, syscall.SIGSTOP); err != nil { // as if others had all of the time
+				t.Fatal(err)
+			}
+			if !tt.fails {
+				time.AfterFunc(p.Stats().Deadline+defaultSlack+wallGrace+time.Second, func() {
+					_ = syscall.Kill(child, syscall.SIGCONT)
+				})
+			}
+			if res := p.Do(within(t, 2*time.Minute), r); res.Fail.isTimeout() != tt.fails || !tt.fails && res.Fail != nil {
+				t.Errorf("%+v", res)
+			}
+		})
+	}
+}
+
 // Requests that have waited too long are answered without their script: those in the
 // queue, and the one that runs, whose own result is then nobody's.
 func TestLateRequests(t *testing.T) {

@@ -23,8 +23,8 @@ const (
 	// cpuGrace is how much longer than its limit a child may compute. Before
 	// that it is to have interrupted the script itself.
 	cpuGrace = 40 * time.Millisecond
-	// wallGrace is how much longer than its limit a child may take in all: on a busy
-	// machine it has the processor for a small part of the time, as the lowest of
+	// wallGrace is how much longer than its limit and Options.Slack a child may take in all:
+	// on a busy machine it has the processor for a small part of the time, as the lowest of
 	// all. No uplink waits for it so long, see Options.Wait.
 	wallGrace = 2 * time.Second
 	// scriptRSS is what scripts may have beside what a child has when it is ready, which is
@@ -44,6 +44,7 @@ type process struct {
 	frames chan []byte // answers; closed when the child is gone
 	words  *words      // what it last said on stderr
 	limit  time.Duration
+	slack  time.Duration
 	used   time.Duration // CPU time, as it said itself
 	most   int64         // bytes of RSS
 	number int64         // of the last call
@@ -62,7 +63,7 @@ func start(ctx context.Context, o Options) (*process, error) {
 		in.Close()
 		return nil, fmt.Errorf("formatter: %w", err)
 	}
-	c := &process{in: in, out: out, frames: make(chan []byte), words: &words{}}
+	c := &process{in: in, out: out, frames: make(chan []byte), words: &words{}, slack: o.Slack}
 	c.cmd = exec.Command(o.Command[0], append(o.Command[1:len(o.Command):len(o.Command)], childArgument)...)
 	if len(o.Command) == 1 {
 		c.cmd.Args[0] = "lorawand" // what ps shows
@@ -141,7 +142,7 @@ func (c *process) run(ctx context.Context, r Request, meanwhile func()) (*answer
 	began := time.Now()
 	call := &call{
 		sum: r.Formatter.script.sum, task: r.Task, fPort: r.FPort, bytes: r.Bytes, data: r.Data,
-		received: r.Received, limit: c.limit, measure: r.Measure,
+		received: r.Received, limit: c.limit, slack: c.slack, measure: r.Measure,
 	}
 	a, err := c.ask(ctx, call, c.limit, meanwhile)
 	if err == nil && a.unknown {
@@ -256,7 +257,7 @@ func (c *process) exceeds(waited, limit time.Duration) *Error {
 	switch {
 	case known && u.rss > c.most:
 		return scriptMemory()
-	case known && u.cpu-c.used > limit+cpuGrace, waited > limit+wallGrace:
+	case known && u.cpu-c.used > limit+cpuGrace, waited > limit+c.slack+wallGrace:
 		return scriptTimeout()
 	default:
 		return nil

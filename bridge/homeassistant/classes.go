@@ -49,7 +49,7 @@ var normalizedClasses = map[string]class{
 	"air.temperature": celsius, "air.relativeHumidity": humidity, "air.pressure": hectopascal, "air.co2": co2,
 	"air.lightIntensity": lux, "wind.speed": windSpeed, "wind.direction": windFrom,
 	"rain.intensity":        {device: "precipitation_intensity", unit: "mm/h"},
-	"rain.cumulative":       {device: "precipitation", unit: "mm"},
+	"rain.cumulative":       {device: "precipitation", unit: "mm", total: true},
 	"water.temperature.min": celsius, "water.temperature.max": celsius, "water.temperature.avg": celsius,
 	"water.temperature.current": celsius, "metering.water.total": {device: "water", unit: "L", total: true},
 	"position.latitude": degrees, "position.longitude": degrees,
@@ -138,6 +138,23 @@ var qualifiers = map[string]bool{
 	"air": true, "ambient": true, "internal": true, "external": true, "indoor": true, "outdoor": true, "soil": true,
 	"water": true, "surface": true, "board": true, "chip": true, "mcu": true, "probe": true, "sensor": true, "sht": true,
 	"ds": true, "min": true, "max": true, "avg": true, "mean": true, "inside": true, "outside": true,
+}
+
+// statistics are those of the qualifiers that stand for a number of its own, by the word of the schema.
+var statistics = map[string]string{
+	"min": "min", "minimum": "min", "max": "max", "maximum": "max", "avg": "avg", "average": "avg", "mean": "avg",
+}
+
+// statistic returns which statistic a value is; "" is the current value.
+func statistic(path []string) string {
+	for _, name := range path {
+		for _, word := range split(name) {
+			if s := statistics[word]; s != "" {
+				return s
+			}
+		}
+	}
+	return ""
 }
 
 // numberClass returns the class of a number in decoded_payload.

@@ -42,8 +42,12 @@ var binary = []string{
 	"", "battery", "door", "motion", "moisture", "occupancy", "opening", "smoke", "tamper", "vibration", "window",
 }
 
-// totals are the device classes that may have the state class total_increasing only.
-var totals = []string{"energy", "water"}
+// The device classes that may have the state class total_increasing only, and those that may have it. Source:
+// home-assistant/core, components/sensor/const.py, DEVICE_CLASS_STATE_CLASSES.
+var (
+	totals = []string{"energy", "water"}
+	either = []string{"", "distance", "precipitation"}
+)
 
 // read reads a message as strictly as Home Assistant: with the members that the schema of
 // a device has, and no others.
@@ -97,8 +101,9 @@ func faultOf(c component) string {
 		if c.Class != "" && (!known || !slices.Contains(units, c.Unit)) {
 			return "unit of the class"
 		}
-		if !slices.Contains([]string{"", "measurement", "total_increasing"}, c.State) ||
-			(slices.Contains(totals, c.Class) != (c.State == "total_increasing")) {
+		total, must := c.State == "total_increasing", slices.Contains(totals, c.Class)
+		if !slices.Contains([]string{"", "measurement", "total_increasing"}, c.State) || must && !total ||
+			total && !must && !slices.Contains(either, c.Class) {
 			return "state class"
 		}
 		if c.Class == "timestamp" && c.State != "" {
@@ -130,8 +135,64 @@ func TestClasses(t *testing.T) {
 			t.Errorf("%s: %s", name, fault)
 		}
 	}
-	if faultOf(component{Platform: "sensor", Class: "temperature", Unit: "%"}) == "" {
-		t.Error("the check cannot fail")
+	for _, c := range []component{
+		{Platform: "sensor", Class: "temperature", Unit: "%"},
+		{Platform: "sensor", Class: "temperature", Unit: "°C", State: "total_increasing"},
+		{Platform: "sensor", Class: "water", Unit: "L", State: "measurement"},
+	} {
+		if faultOf(c) == "" {
+			t.Errorf("the check cannot fail: %+v", c)
+		}
+	}
+}
+
+// normalizedMembers are all members of the schema of normalized_payload with a value, and what they are in Home
+// Assistant: device class, unit, state class. A count is no total: nobody says that it only grows.
+var normalizedMembers = []struct{ member, want string }{
+	{`"battery":3.6`, "voltage/V/measurement"},
+	{`"battery":95`, "battery/%/measurement"},
+	{`"soil":{"depth":10}`, "distance/cm/measurement"},
+	{`"soil":{"moisture":10}`, "moisture/%/measurement"},
+	{`"soil":{"temperature":10}`, "temperature/°C/measurement"},
+	{`"soil":{"ec":1}`, "conductivity/mS/cm/measurement"},
+	{`"soil":{"pH":7}`, "ph//measurement"},
+	{`"soil":{"n":7}`, "/ppm/measurement"},
+	{`"soil":{"p":7}`, "/ppm/measurement"},
+	{`"soil":{"k":7}`, "/ppm/measurement"},
+	{`"air":{"location":"indoor"}`, "//"},
+	{`"air":{"temperature":20}`, "temperature/°C/measurement"},
+	{`"air":{"relativeHumidity":40}`, "humidity/%/measurement"},
+	{`"air":{"pressure":1013}`, "atmospheric_pressure/hPa/measurement"},
+	{`"air":{"co2":500}`, "carbon_dioxide/ppm/measurement"},
+	{`"air":{"lightIntensity":500}`, "illuminance/lx/measurement"},
+	{`"wind":{"speed":5}`, "wind_speed/m/s/measurement"},
+	{`"wind":{"direction":5}`, "/°/measurement"},
+	{`"rain":{"intensity":5}`, "precipitation_intensity/mm/h/measurement"},
+	{`"rain":{"cumulative":5}`, "precipitation/mm/total_increasing"},
+	{`"water":{"leak":true}`, "moisture//"},
+	{`"water":{"temperature":{"min":5}}`, "temperature/°C/measurement"},
+	{`"water":{"temperature":{"max":5}}`, "temperature/°C/measurement"},
+	{`"water":{"temperature":{"avg":5}}`, "temperature/°C/measurement"},
+	{`"water":{"temperature":{"current":5}}`, "temperature/°C/measurement"},
+	{`"metering":{"water":{"total":5}}`, "water/L/total_increasing"},
+	{`"action":{"motion":{"detected":true}}`, "motion//"},
+	{`"action":{"motion":{"count":5}}`, "//measurement"},
+	{`"action":{"contactState":"open"}`, "//"},
+	{`"position":{"latitude":5}`, "/°/measurement"},
+	{`"position":{"longitude":5}`, "/°/measurement"},
+}
+
+func TestNormalizedMembers(t *testing.T) {
+	for _, tt := range normalizedMembers {
+		values := valuesOf(upOf(`"normalized_payload":[{` + tt.member + `}],`))
+		if len(values) != 1 {
+			t.Errorf("%s: %+v", tt.member, values)
+			continue
+		}
+		c := values[0].component()
+		if got := c.Class + "/" + c.Unit + "/" + c.State; got != tt.want || faultOf(c) != "" {
+			t.Errorf("%s is %s, not %s; %s", tt.member, got, tt.want, faultOf(c))
+		}
 	}
 }
 
@@ -205,6 +266,37 @@ var named = []struct {
 	{
 		`"decoded_payload":{"latitude":5},"normalized_payload":[{"wind":{"direction":90},"position":{"latitude":5}}],`,
 		"latitude:  °, normalized_0_wind_direction:  °",
+	},
+	{
+		`"decoded_payload":{"temperature":9},"normalized_payload":[{"water":{"temperature":` +
+			`{"min":9,"max":9,"avg":9,"current":9}}}],`,
+		"normalized_0_water_temperature_avg: temperature °C, normalized_0_water_temperature_max: temperature °C, " +
+			"normalized_0_water_temperature_min: temperature °C, temperature: temperature °C",
+	},
+	{
+		`"decoded_payload":{"tempMin":3,"temp_max":"8.02"},"normalized_payload":[{"water":{"temperature":` +
+			`{"min":3,"max":8}}}],`,
+		"tempMin: temperature °C, temp_max: temperature °C",
+	},
+	{
+		`"decoded_payload":{"TempC_DS":9.53},"normalized_payload":[{"air":{"temperature":20},` +
+			`"soil":{"temperature":9.5}}],`,
+		"TempC_DS: temperature °C, normalized_0_air_temperature: temperature °C",
+	},
+	{
+		`"decoded_payload":{"temp1":9,"temp2":10},"normalized_payload":[{"soil":{"depth":5,"temperature":10}},` +
+			`{"soil":{"temperature":9}},{"soil":{"temperature":10}}],`,
+		"normalized_0_soil_depth: distance cm, normalized_2_soil_temperature: temperature °C, temp1: temperature °C, " +
+			"temp2: temperature °C",
+	},
+	{
+		`"decoded_payload":{"temp1":9,"temp2":9},"normalized_payload":[{"soil":{"temperature":9}},` +
+			`{"soil":{"temperature":9}}],`,
+		"temp1: temperature °C, temp2: temperature °C",
+	},
+	{
+		`"decoded_payload":{"motion":false},"normalized_payload":[{"action":{"motion":{"detected":true}}}],`,
+		"motion: motion , normalized_0_action_motion_detected: motion ",
 	},
 	{``, ""},
 }

@@ -5,6 +5,7 @@ package homeassistant
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,8 @@ type value struct {
 	path       []string // names of members, from decoded_payload or the measurement on
 	kind       kind
 	class      class
-	seen       int // the number of the uplink that had it last
+	n          float64 // what it was when it was found; yes is 1, a text 0
+	seen       int     // the number of the uplink that had it last
 }
 
 // same reports whether two values stand at the same place.
@@ -34,12 +36,22 @@ func (v *value) same(w *value) bool {
 	return v.normalized == w.normalized && v.index == w.index && slices.Equal(v.path, w.path)
 }
 
-// tells reports whether a value of decoded_payload tells what a normalized one does. A unit alone does
+// rounded is how far two numbers may be apart that tell the same, where that is more than a hundredth of them: makers
+// round or cut one of them to a decimal.
+const rounded = 0.1
+
+// tells reports whether a value of decoded_payload may tell what a normalized one does. A unit alone does
 // not say so: the wind has degrees, and a place has.
 func (v *value) tells(n *value) bool {
+	if v.class == (class{}) || v.class != n.class || statistic(v.path) != statistic(n.path) {
+		return false
+	}
 	lower := func(v *value) string { return strings.ToLower(strings.Join(split(leaf(v.path)), "")) }
-	return v.class != class{} && v.class == n.class && (v.class.device != "" || strings.HasSuffix(lower(v), lower(n)))
+	return (v.class.device != "" || strings.HasSuffix(lower(v), lower(n))) &&
+		v.apart(n) <= max(rounded, math.Abs(v.n)/100)
 }
+
+func (v *value) apart(n *value) float64 { return math.Abs(v.n - n.n) }
 
 // up is what is read of an "up" message.
 type up struct {
@@ -58,17 +70,36 @@ func valuesOf(payload []byte) []value {
 	}
 	var f finder
 	f.walk(nil, m.Message.Decoded)
-	decoded := f.found
-	for i, measurement := range m.Message.Normalized {
-		n := finder{normalized: true, index: i}
-		n.walk(nil, measurement)
-		for _, v := range n.found {
-			if !slices.ContainsFunc(decoded, func(d value) bool { return d.tells(&v) }) {
-				f.found = append(f.found, v)
+	n := finder{normalized: true}
+	for n.index = range m.Message.Normalized {
+		n.walk(nil, m.Message.Normalized[n.index])
+	}
+	found := append(f.found, besides(f.found, n.found)...)
+	return found[:min(len(found), maxValues)]
+}
+
+// besides returns the normalized values that decoded ones do not tell. Each tells one at most, the one with the nearest
+// number: one decoded temperature is not that of the air, of the soil and of the water.
+func besides(decoded, normalized []value) (out []value) {
+	told := map[int]bool{}
+	for i := range decoded {
+		d, nearest := &decoded[i], -1
+		for k := range normalized {
+			n := &normalized[k]
+			if !told[k] && d.tells(n) && (nearest < 0 || d.apart(n) < d.apart(&normalized[nearest])) {
+				nearest = k
 			}
 		}
+		if nearest >= 0 {
+			told[nearest] = true
+		}
 	}
-	return f.found[:min(len(f.found), maxValues)]
+	for k := range normalized {
+		if !told[k] {
+			out = append(out, normalized[k])
+		}
+	}
+	return out
 }
 
 // finder collects values, in the order of the names.
@@ -95,7 +126,11 @@ func (f *finder) walk(path []string, at any) {
 	case float64:
 		f.add(path, number, at)
 	case bool:
-		f.add(path, boolean, 0)
+		n := 0.0
+		if at {
+			n = 1
+		}
+		f.add(path, boolean, n)
 	case string:
 		// Many formatters of makers write numbers as texts, such as "21.50".
 		n, err := strconv.ParseFloat(at, 64)
@@ -114,7 +149,7 @@ func (f *finder) add(path []string, k kind, n float64) {
 	if f.normalized && len(path) == 1 && path[0] == "time" {
 		return // when the measurement was made
 	}
-	v := value{normalized: f.normalized, index: f.index, path: path, kind: k}
+	v := value{normalized: f.normalized, index: f.index, path: path, kind: k, n: n}
 	name := strings.Join(path, ".")
 	switch {
 	case f.normalized && name == "action.motion.detected":

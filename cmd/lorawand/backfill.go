@@ -29,13 +29,9 @@ type backfills struct {
 	of   map[string]forward.Watcher // by the server of a [[forward]]
 }
 
-// backfillFolder is in the store's folder and has one for each journal.
-const backfillFolder = "backfill"
-
 // newBackfills opens the journals.
 func newBackfills(c *config.Config, d *daemon) (*backfills, error) {
 	b := &backfills{of: map[string]forward.Watcher{}}
-	names := map[string]bool{}
 	for i := range c.Backfills {
 		conf := &c.Backfills[i]
 		one, err := newBackfill(c, conf, d)
@@ -44,9 +40,7 @@ func newBackfills(c *config.Config, d *daemon) (*backfills, error) {
 		}
 		b.list = append(b.list, one)
 		b.of[conf.Forward] = append(watchersOf(b.of[conf.Forward]), one)
-		names[conf.Folder()] = true
 	}
-	warnOfJournals(filepath.Join(c.Store.Path, backfillFolder), names, d)
 	return b, nil
 }
 

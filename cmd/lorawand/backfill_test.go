@@ -253,6 +253,10 @@ func TestBackfillOtherServer(t *testing.T) {
 		if told := strings.Contains(r.logged(), "is not configured any more"); told != (tt.waits == 0) {
 			t.Errorf("%s: %s", tt.url, r.logged())
 		}
+		const title = "Messages wait for far on 127.0.0.1, which is not configured any more"
+		if told := strings.Contains(s.must("", "status"), "LOOK  "+title+"\n"); told != (tt.waits == 0) {
+			t.Errorf("%s: %s", tt.url, s.must("", "status"))
+		}
 		r.stop()
 	}
 }

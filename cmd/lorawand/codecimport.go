@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,7 +197,7 @@ var errExamples = errors.New("not all examples come out as their makers say")
 func checkExamples(ctx context.Context, c config.Config, out io.Writer, s *repository.Selection) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(triedOptions(c))
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	wrong, with := 0, map[string]bool{}

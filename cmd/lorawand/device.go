@@ -1,16 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"lorawand/bridge/admin"
 	"lorawand/bridge/session"
-	"lorawand/cmd/lorawand/config"
 )
 
 func newDevice() *cobra.Command {
@@ -37,24 +34,6 @@ func checkApplication(id string) error {
 		return usage(fmt.Errorf("--application: %w", err))
 	}
 	return nil
-}
-
-// loadKnowing reads the configuration, and says on stderr that an application does not exist that is given: its list is
-// empty, which is no fault for scripts.
-func loadKnowing(cmd *cobra.Command, application string) (config.Config, error) {
-	c, err := loadConfig(cmd)
-	if err != nil || application == "" {
-		return c, err
-	}
-	if err := checkApplication(application); err != nil {
-		return c, err
-	}
-	err = operate(cmd.Context(), c, "application.get", admin.ApplicationArgs{ID: application},
-		func(json.RawMessage) error { return nil })
-	if err != nil && strings.Contains(err.Error(), "no such application") { // another fault comes again with the list
-		cmd.PrintErrln("lorawand:", err)
-	}
-	return c, nil
 }
 
 // deviceNamed reads APPLICATION/DEVICE, or the id of a device of the given application.

@@ -82,7 +82,7 @@ func (d *doctor) configuration(path string, c *config.Config) {
 func (d *doctor) withoutDaemon(c *config.Config) *problems.Snapshot {
 	s := &problems.Snapshot{
 		UDP: c.UDP.Listen, Store: problems.Store{Path: c.Store.Path, Free: -1},
-		NoClock: bridge.NewClock(nil).Calendar().IsZero(),
+		NoClock: bridge.NewClock(nil).Calendar().IsZero(), Journals: leftJournals(c),
 	}
 	all := doorsOf(c)
 	for i := range all {

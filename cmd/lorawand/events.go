@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/cmd/lorawand/config"
 )
 
 func newEvents() *cobra.Command {
@@ -31,21 +33,36 @@ func newEvents() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		out := cmd.OutOrStdout()
-		args.Uplinks, args.Terse = true, !*verbose
-		if *asJSON {
-			err = ask(cmd.Context(), c, "events", args, printJSON(out))
-		} else {
-			args.Text = true
-			err = ask(cmd.Context(), c, "events", args, func(line string) error {
-				_, err := fmt.Fprintln(out, plainLine(line))
-				return err
-			})
+		if args.Follow { // nothing may ever come
+			tellUnknown(cmd, c, &args)
 		}
-		if args.Follow && cmd.Context().Err() != nil {
+		args.Uplinks, args.Terse, args.Text = true, !*verbose, !*asJSON
+		lines, err := printEvents(cmd, c, &args)
+		switch {
+		case args.Follow && cmd.Context().Err() != nil:
 			return nil // the normal end
+		case err == nil && lines == 0: // what was refused, or is deleted, has events too
+			tellUnknown(cmd, c, &args)
 		}
 		return err
 	}
 	return cmd
+}
+
+// printEvents returns how many there were.
+func printEvents(cmd *cobra.Command, c config.Config, args *admin.EventsArgs) (lines int, err error) {
+	out := cmd.OutOrStdout()
+	if !args.Text {
+		err = ask(cmd.Context(), c, "events", args, func(raw json.RawMessage) error {
+			lines++
+			return printJSON(out)(raw)
+		})
+		return lines, err
+	}
+	err = ask(cmd.Context(), c, "events", args, func(line string) error {
+		lines++
+		_, err := fmt.Fprintln(out, plainLine(line))
+		return err
+	})
+	return lines, err
 }

@@ -163,11 +163,22 @@ func readScript(path string) (string, error) {
 	return string(b), err
 }
 
+// trialSlack is for scripts that are tried out, for which no frame waits: on a busy machine a good one may be without
+// the processor for long. Its CPU time has the limit of the daemon.
+const trialSlack = time.Minute
+
+// triedOptions are for a pool that tries scripts out.
+func triedOptions(c config.Config) formatter.Options {
+	return formatter.Options{
+		Deadline: c.Formatter.Deadline.D(), Slack: trialSlack, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
 // tryFormatter runs a request twice, because the first run also compiles the
 // script, which is rare in the daemon.
 func tryFormatter(ctx context.Context, c config.Config, out io.Writer, r formatter.Request, asJSON bool) error {
 	ctx, cancel := context.WithCancel(ctx)
-	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(triedOptions(c))
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	first := pool.Do(ctx, r)

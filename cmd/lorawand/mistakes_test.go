@@ -84,6 +84,10 @@ func TestMistakenNames(t *testing.T) {
 		{"device list --application app9 --json", 0, unknownApplication},
 		{"device export --application app9", 0, unknownApplication},
 		{"api-key list --application app9", 0, unknownApplication},
+		{"mqtt list --application app9", 1, `the daemon is not running: no daemon answers on ` + s.dir +
+			`/control.sock; start it: systemctl start lorawand, or lorawand run`},
+		{"mqtt list --application APP", 2, `--application: not an id: lower-case letters, digits and single inner ` +
+			`dashes, 3 to 36 characters: "APP"; see lorawand mqtt list --help`},
 		{"api-key list --application APP", 2, `--application: not an id: lower-case letters, digits and single inner ` +
 			`dashes, 3 to 36 characters: "APP"; see lorawand api-key list --help`},
 		{"gateway get", 2, `it needs one gateway id or EUI; see lorawand gateway get --help`},

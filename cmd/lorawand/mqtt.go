@@ -28,6 +28,9 @@ func newMQTTList() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	wide := cmd.Flags().Bool("wide", false, "cut off nothing and show more: the table may be wider than 80 columns")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := loadLive(cmd, *application); err != nil {
+			return err
+		}
 		header, row := "CLIENT\tAPPLICATION\tKEY\tADDRESS\tSINCE\tQUEUE\tDROPPED", clientRow
 		if *wide {
 			header, row = header+"\tOVER\tMQTT\tKEY ID", wideClientRow

@@ -23,9 +23,9 @@ func (d *daemon) addProblems(c *config.Config, a *admin.Admin) {
 	d.problems = &problems.Source{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Resolver: d.resolver,
 		Path: storePath(c), UDP: c.UDP.Listen, OnBoard: d.isOnBoard, GNSS: d.receivers,
-		Upstreams: d.upstreamProblems,
-		Servers:   func() []problems.Server { return append(d.servers(), d.chirpStackServers()...) },
-		MQTT:      slices.Concat(c.MQTT.Listen, c.MQTT.TLSListen, c.MQTT.WebSocketListen),
+		Upstreams: d.upstreamProblems, Journals: func() []problems.Journal { return leftJournals(c) },
+		Servers: func() []problems.Server { return append(d.servers(), d.chirpStackServers()...) },
+		MQTT:    slices.Concat(c.MQTT.Listen, c.MQTT.TLSListen, c.MQTT.WebSocketListen),
 	}
 	list := func(ctx context.Context, _ struct{}, reply func(v any) error) error {
 		found, err := d.problems.List(ctx)

@@ -31,9 +31,6 @@ type upstreams struct {
 	began time.Time
 }
 
-// upstreamFolder is in the store's folder and has one for each journal.
-const upstreamFolder = "upstream"
-
 // Times of an upstream.
 const (
 	upstreamSession = 7 * 24 * time.Hour // how long the other broker keeps downlinks for us
@@ -43,29 +40,14 @@ const (
 // newUpstreams opens the journals.
 func newUpstreams(c *config.Config, d *daemon) (*upstreams, error) {
 	u := &upstreams{began: time.Now()}
-	names := map[string]bool{}
 	for i := range c.Upstreams {
 		one, err := newUpstream(c, &c.Upstreams[i], d)
 		if err != nil {
 			return nil, err
 		}
 		u.list = append(u.list, one)
-		names[c.Upstreams[i].Name] = true
 	}
-	warnOfJournals(filepath.Join(c.Store.Path, upstreamFolder), names, d)
 	return u, nil
-}
-
-// warnOfJournals warns of journals for servers that are not configured any more.
-func warnOfJournals(folder string, names map[string]bool, d *daemon) {
-	folders, _ := os.ReadDir(folder)
-	for _, f := range folders {
-		path := filepath.Join(folder, f.Name())
-		if files, _ := os.ReadDir(path); len(files) > 0 && !names[f.Name()] {
-			d.log.Warn("a journal has messages for a server that is not configured any more; they wait, or can be deleted",
-				"folder", path)
-		}
-	}
 }
 
 func newUpstream(c *config.Config, u *config.Upstream, d *daemon) (*upstream.Upstream, error) {

@@ -31,3 +31,5 @@ func (*backfills) publish(v3.Message) {}
 func (*backfills) run(ctx context.Context) error { <-ctx.Done(); return nil }
 
 func (*backfills) problems() []problems.Upstream { return nil }
+
+func leftJournals(*config.Config) []problems.Journal { return nil }

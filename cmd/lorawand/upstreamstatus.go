@@ -31,8 +31,14 @@ func (d *daemon) openUpstreams(c *config.Config) (err error) {
 	if d.upstreams, err = newUpstreams(c, d); err != nil {
 		return err
 	}
-	d.backfills, err = newBackfills(c, d)
-	return err
+	if d.backfills, err = newBackfills(c, d); err != nil {
+		return err
+	}
+	for _, j := range leftJournals(c) {
+		d.log.Warn("a journal has messages for a server that is not configured any more; they wait, or can be deleted",
+			"folder", j.Folder, "bytes", j.Bytes)
+	}
+	return nil
 }
 
 // upstreamProblems tells what can be wrong with the servers that messages are handed on to.

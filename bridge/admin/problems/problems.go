@@ -46,6 +46,7 @@ type Snapshot struct {
 	Servers  []Server // that frames are handed to
 
 	Upstreams []Upstream
+	Journals  []Journal // for servers that are not configured any more
 }
 
 // Server is another network server that frames are handed to.
@@ -161,6 +162,7 @@ func List(s *Snapshot) (out []Problem) {
 	}
 	out = append(out, s.servers()...)
 	out = append(out, s.upstreams()...)
+	out = append(out, s.journals()...)
 	out = append(out, s.formatters()...)
 	out = append(out, s.listening()...)
 	return append(out, s.keys()...)
@@ -189,7 +191,10 @@ func names(all []string) string {
 
 // bytesText returns a size as people say it.
 func bytesText(n int64) string {
-	if n < 1<<20 {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1<<20:
 		return fmt.Sprintf("%d kB", n>>10)
 	}
 	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))

@@ -393,6 +393,24 @@ var cases = []struct {
 		[]string{"upstream_unheard"},
 		[]string{"It refuses the subscriptions to v3/app1/devices/+/down/push."},
 	},
+	{
+		"journals for servers that are not configured any more",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Journals = []Journal{
+				{Folder: "/var/lib/lorawand/upstream/far", Bytes: 3 << 19},
+				{Folder: "/var/lib/lorawand/backfill/tts@eu1.example", Bytes: 700, Backfill: true},
+			}
+		}},
+		[]string{"journal_left", "journal_left"},
+		[]string{
+			"Messages wait for far, which is not configured any more\n" +
+				"/var/lib/lorawand/upstream/far has 1.5 MB of them. Nobody gets them, however long they wait.\n" +
+				`Configure [[upstream]] with name = "far" until they are handed on, or delete the folder.`,
+			"Messages wait for tts on eu1.example, which is not configured any more\n" +
+				"/var/lib/lorawand/backfill/tts@eu1.example has 700 bytes of them. ",
+			`Configure [[backfill]] with name = "tts" and a url on eu1.example until they are handed on, or delete`,
+		},
+	},
 }
 
 func TestList(t *testing.T) {

@@ -38,6 +38,8 @@ type Source struct {
 	Servers func() []Server
 	// Upstreams tells of the brokers that messages are handed on to; nil: there are none.
 	Upstreams func() []Upstream
+	// Journals tells of the journals for servers that are not configured any more; nil: there are none.
+	Journals func() []Journal
 }
 
 // List returns what is wrong now.
@@ -57,6 +59,9 @@ func (s *Source) snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	if s.Upstreams != nil {
 		out.Upstreams = s.Upstreams()
+	}
+	if s.Journals != nil {
+		out.Journals = s.Journals()
 	}
 	if s.Broker != nil {
 		out.Clients = s.Broker.Stats().Clients

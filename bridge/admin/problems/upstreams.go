@@ -2,6 +2,7 @@ package problems
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -22,6 +23,13 @@ type Upstream struct {
 	Fault     string        `json:"journal_error,omitempty"`  // why the journal cannot be written
 }
 
+// Journal is one whose server is not configured any more.
+type Journal struct {
+	Backfill bool // of a [[backfill]]; else of an [[upstream]]
+	Folder   string
+	Bytes    int64
+}
+
 // dialing is how long a broker may be unreachable before that is a problem.
 const dialing = time.Minute
 
@@ -35,11 +43,41 @@ func (s *Snapshot) upstreams() (out []Problem) {
 }
 
 // table is the table of the configuration with a server.
-func (u *Upstream) table() string {
-	if u.Backfill {
+func (u *Upstream) table() string { return tableOf(u.Backfill) }
+
+func tableOf(backfill bool) string {
+	if backfill {
 		return "[[backfill]]"
 	}
 	return "[[upstream]]"
+}
+
+// server returns the name of the server, and its host; "": the name says it, or any host with that name gets them.
+func (j *Journal) server() (name, host string) {
+	name = filepath.Base(j.Folder)
+	if i := strings.LastIndexByte(name, '@'); j.Backfill && i > 0 {
+		return name[:i], name[i+1:]
+	}
+	return name, ""
+}
+
+// journals returns the journals that nobody gets.
+func (s *Snapshot) journals() (out []Problem) {
+	for i := range s.Journals {
+		j := &s.Journals[i]
+		server, host := j.server()
+		again := fmt.Sprintf("%s with name = %q", tableOf(j.Backfill), server)
+		if host != "" {
+			server, again = server+" on "+host, again+" and a url on "+host
+		}
+		out = append(out, Problem{
+			Code: "journal_left", Tone: Warn, Title: "Messages wait for " + server + ", which is not configured any more",
+			Detail: fmt.Sprintf("%s has %s of them. Nobody gets them, however long they wait.", j.Folder,
+				bytesText(j.Bytes)),
+			Todo: "Configure " + again + " until they are handed on, or delete the folder.",
+		})
+	}
+	return out
 }
 
 func (u *Upstream) problems() (out []Problem) {

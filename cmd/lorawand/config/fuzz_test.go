@@ -15,8 +15,11 @@ func FuzzParse(f *testing.F) {
 		f.Add(b.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if strings.Contains(text, "global_conf") || len(text) > 64<<10 {
+		if strings.Contains(text, "global_conf") {
 			t.Skip("that would read any file of this machine")
+		}
+		if len(text) > 64<<10 {
+			t.Skip("no configuration is so long, and a fault of each line takes its time")
 		}
 		c, err := Parse([]byte(text))
 		if err == nil {
