@@ -44,7 +44,8 @@ func (a *abused) refusedPushes() {
 func (a *abused) pushAgainAndAgain(push []byte, clients int) {
 	conns := a.crowd("pusher", clients)
 	a.storm(func(i, n int) (err error) {
-		i = (i + n*attackers) % clients
+		own := (clients - i + attackers - 1) / attackers // of each attacker, which no other one uses
+		i += n % own * attackers
 		if conns[i] != nil {
 			if _, err = conns[i].Write(push); err == nil {
 				return nil
