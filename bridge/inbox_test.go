@@ -79,26 +79,28 @@ func (a *again) Publish(v3.Message) {
 
 // Questions are answered while frames come without end.
 func TestAskedUnderLoad(t *testing.T) {
-	const frames = 20 * atOnce
-	h, out := newHome(t), &again{left: frames}
-	b, err := New(Options{
-		Devices: h.devices, Gateways: h.gateways, Store: &storetest.Commits{}, Outbox: out, DefaultPlan: h.plan,
-		Clock: NewClock(trusted), Logger: slog.New(slog.DiscardHandler),
+	synctest.Test(t, func(t *testing.T) {
+		const frames = 20 * atOnce
+		h, out := newHome(t), &again{left: frames}
+		b, err := New(Options{
+			Devices: h.devices, Gateways: h.gateways, Store: &storetest.Commits{}, Outbox: out, DefaultPlan: h.plan,
+			Clock: NewClock(trusted), Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fCnt := uint32(0)
+		out.send = func() { fCnt++; b.Uplink(h.uplink(gwA, "dev1", fCnt)) }
+		out.send()
+		left, asked := 0, make(chan error, 1)
+		go func() { asked <- b.inspect(t.Context(), func(*core.Core) { left = out.left }) }()
+		synctest.Wait() // it asks
+		stop := begin(t, b.Run)
+		if err := <-asked; err != nil || left < frames/2 {
+			t.Errorf("%v; answered when %d of %d frames were left", err, left, frames)
+		}
+		stop()
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fCnt := uint32(0)
-	out.send = func() { fCnt++; b.Uplink(h.uplink(gwA, "dev1", fCnt)) }
-	out.send()
-	left, asked := 0, make(chan error, 1)
-	go func() { asked <- b.inspect(t.Context(), func(*core.Core) { left = out.left }) }()
-	time.Sleep(10 * time.Millisecond) // it asks
-	stop := begin(t, b.Run)
-	if err := <-asked; err != nil || left < frames/2 {
-		t.Errorf("%v; answered when %d of %d frames were left", err, left, frames)
-	}
-	stop()
 }
 
 // Pushes take turns with frames, and go in order; all other inputs come first.

@@ -145,7 +145,7 @@ func TestEventsMatch(t *testing.T) {
 		DataRate: radio.LoRaDataRate(7, 125_000), Receptions: []radio.Reception{{}},
 	})
 	h.Uplink(radio.Uplink{Gateway: radio.EUI64{2}, PHYPayload: []byte{1}, Receptions: []radio.Reception{{}}})
-	for end := time.Now().Add(3 * time.Second); len(h.Events().Recent(nil)) < 3; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); len(h.Events().Recent(nil)) < 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no events")
 		}
@@ -196,7 +196,7 @@ func TestFollow(t *testing.T) {
 			if !strings.Contains(l, fmt.Sprintf("eui-%02d", n)) {
 				t.Errorf("event %d: %s", n, l)
 			}
-		case <-time.After(3 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("event %d does not come", n)
 		}
 	}

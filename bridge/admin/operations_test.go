@@ -274,7 +274,7 @@ func TestEveryChangeWaits(t *testing.T) {
 		{op: "codec.put", args: `{}`},
 		{op: "codec.delete", args: `{"name":"acme"}`},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		err := h.admin.Call(ctx, op.op, json.RawMessage(op.args), func(json.RawMessage) error { return nil })
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another change is under way") {

@@ -343,9 +343,12 @@ func faultOffline(s *subject) error {
 	}
 	time.Sleep(time.Second) // until all of them are kept, or not
 	r, _ = s.client(4, persistent("keeper"))
-	n := 0
+	n, within := 0, s.patience
 	for {
-		pk, err := r.receive(300 * time.Millisecond)
+		if n == 1000 { // no more are to come
+			within = 300 * time.Millisecond
+		}
+		pk, err := r.receive(within)
 		if err != nil {
 			break
 		}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -113,13 +114,16 @@ func TestUnfinishedPublishes(t *testing.T) {
 		r, _ := s.again(4, fmt.Sprint("dev", i), s.key1)
 		all = append(all, r)
 	}
+	var many bytes.Buffer
+	for id := range uint16(inboundQoS2Limit) {
+		pk := publishPacket(id+1, 2, push, "")
+		if pk.ProtocolVersion = 4; pk.PublishEncode(&many) != nil {
+			t.Fatal("no packet")
+		}
+	}
 	before := heap()
 	for _, r := range all {
-		go func() {
-			for id := range uint16(inboundQoS2Limit) {
-				r.send(publishPacket(id+1, 2, push, ""))
-			}
-		}()
+		go func() { _, _ = r.Write(many.Bytes()) }() // who reads the answers knows of an error
 		_ = r.SetReadDeadline(time.Now().Add(3 * patience))
 		if _, err := io.CopyN(io.Discard, r.r, 4*inboundQoS2Limit); err != nil {
 			t.Fatal(err)

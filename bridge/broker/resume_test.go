@@ -141,19 +141,26 @@ func TestRefusedFilters(t *testing.T) {
 // a thousand that are not leave a subscription of another client at once.
 func TestFiltersOfOthers(t *testing.T) {
 	s := start(t, Limits{})
-	bad := s.login("bad")
-	for i := range 20 {
-		var filters []string
-		for range 50 {
-			filters = append(filters, "v3/app1"+strings.Repeat("/+", 600))
+	var good *raw
+	for tries := 3; ; tries-- { // as the machine may be busy with something else
+		bad := s.login("bad")
+		for i := range 20 {
+			var filters []string
+			for range 50 {
+				filters = append(filters, "v3/app1"+strings.Repeat("/+", 600))
+			}
+			bad.send(subscribePacket(uint16(i+1), 0, filters...))
 		}
-		bad.send(subscribePacket(uint16(i+1), 0, filters...))
-	}
-	good := s.login("good")
-	begin := time.Now()
-	good.subscribe(0, "#")
-	if took := time.Since(begin); took > 500*time.Millisecond {
-		t.Errorf("SUBACK took %v", took)
+		good = s.login("good")
+		begin := time.Now()
+		good.subscribe(0, "#")
+		took := time.Since(begin)
+		if took <= 500*time.Millisecond {
+			break
+		}
+		if tries == 1 {
+			t.Fatalf("SUBACK took %v", took)
+		}
 	}
 	s.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("x")})
 	good.gets(upTopic, "x", 0)
@@ -237,8 +244,12 @@ func TestKeepAlive(t *testing.T) {
 					t.Errorf("%d clients after %v", n, time.Since(began))
 				}
 			}
-			if n := s.Stats().Clients; n != 1 {
-				t.Errorf("%d clients after 3 s", n)
+			for end := time.Now().Add(patience); s.Stats().Clients != 1; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d clients after %v", s.Stats().Clients, time.Since(began))
+				}
+				pings.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+				pings.want(packets.Pingresp)
 			}
 			if _, err := silent.until(packets.Connack); err == nil {
 				t.Error("the silent one is answered")

@@ -161,9 +161,8 @@ func shipped(t testing.TB) (env []string) {
 }
 
 // uplinks sends uplinks of an application, 0 or 1, at a rate until stop is
-// closed. sending is told each one's number before it goes.
-func (a *abused) uplinks(application, rate int, stop <-chan struct{}, sending func(n int)) {
-	f := newQuietForwarder(a, a.udp)
+// closed. sending is told each one's number before it goes. f is closed then.
+func (a *abused) uplinks(f *quietForwarder, application, rate int, stop <-chan struct{}, sending func(n int)) {
 	defer f.close()
 	began := time.Now()
 	for n := 0; ; n++ {
@@ -174,7 +173,10 @@ func (a *abused) uplinks(application, rate int, stop <-chan struct{}, sending fu
 		}
 		datagram := a.datagramOf(application*abusedDevices+n%abusedDevices, a.rounds*abuseRound+n)
 		sending(n)
-		f.send(a, datagram)
+		if err := f.write(datagram); err != nil {
+			a.Error(err)
+			return
+		}
 	}
 }
 
@@ -189,7 +191,7 @@ func (a *abused) datagramOf(device, number int) []byte {
 		MType: frame.UnconfirmedUp, DevAddr: addr, HasFPort: true, FPort: 15, FRMPayload: fmt.Appendf(nil, "%09d", number),
 	}, fCnt, a.keys)
 	if err != nil {
-		a.Fatal(err)
+		a.Error(err)
 	}
 	up := radio.Uplink{
 		PHYPayload: phy, Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
@@ -214,9 +216,11 @@ func (a *abused) watched(way abuse) (p99, machine time.Duration) {
 	if way.rate > 0 {
 		rate, c.lossy = way.rate, true
 	}
-	stop := make(chan struct{})
+	stop, f := make(chan struct{}), newQuietForwarder(a, a.udp)
 	var wg sync.WaitGroup
-	wg.Go(func() { a.uplinks(0, rate, stop, c.sending) })
+	over := sync.OnceFunc(func() { close(stop); wg.Wait() })
+	defer over() // where the abuse gives up
+	wg.Go(func() { a.uplinks(f, 0, rate, stop, c.sending) })
 	wg.Go(func() { c.pushes(stop) })
 	var slowest time.Duration
 	wg.Go(func() { slowest = a.visits(stop) })
@@ -226,8 +230,7 @@ func (a *abused) watched(way abuse) (p99, machine time.Duration) {
 	way.run(a)
 	took := time.Since(began)
 	used = a.cpu(a) - used
-	close(stop)
-	wg.Wait()
+	over()
 	latencies := c.close()
 	slices.Sort(latencies)
 	slices.Sort(echoes)

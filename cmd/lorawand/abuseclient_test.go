@@ -108,6 +108,8 @@ func newGoodClient(a *abused) *goodClient {
 		a.Fatal(err)
 	}
 	c := &goodClient{abused: a, conn: conn, got: map[int]bool{}}
+	a.Cleanup(func() { _ = conn.Close(); c.wg.Wait() }) // where the abuse gives up
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	r := bufio.NewReader(conn)
 	if err := subscribePacket(1, "v3/app1/devices/+/up").Write(conn); err != nil {
 		a.Fatal(err)
@@ -115,6 +117,7 @@ func newGoodClient(a *abused) *goodClient {
 	if p, err := packets.ReadPacket(r); err != nil {
 		a.Fatal(p, err)
 	}
+	_ = conn.SetDeadline(time.Time{})
 	c.wg.Go(func() {
 		err := c.read(r)
 		c.mu.Lock()
@@ -220,7 +223,9 @@ func (c *goodClient) close() []time.Duration {
 	for end := time.Now().Add(30 * time.Second); !complete() && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
+	c.mu.Lock()
 	early := c.err
+	c.mu.Unlock()
 	_ = c.conn.Close()
 	c.wg.Wait()
 	if early == nil && !errors.Is(c.err, net.ErrClosed) {

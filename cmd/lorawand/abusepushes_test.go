@@ -44,7 +44,8 @@ func (a *abused) refusedPushes() {
 func (a *abused) pushAgainAndAgain(push []byte, clients int) {
 	conns := a.crowd("pusher", clients)
 	a.storm(func(i, n int) (err error) {
-		i += n % ((clients - i + attackers - 1) / attackers) * attackers // nobody else has that one
+		own := (clients - i + attackers - 1) / attackers // of each attacker, which no other one uses
+		i += n % own * attackers
 		if conns[i] != nil {
 			if _, err = conns[i].Write(push); err == nil {
 				return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -167,20 +168,19 @@ func (a *abused) slowReaders(qos byte) {
 // noAcknowledgements lets readers of app2 read all, acknowledge nothing, and come
 // back for more.
 func (a *abused) noAcknowledgements() {
-	a.readers(func(c net.Conn, stop <-chan struct{}) {
-		if subscribePacket(2, "#").Write(c) != nil {
-			return
+	a.readers(func(c net.Conn, _ <-chan struct{}) {
+		if subscribePacket(2, "#").Write(c) == nil {
+			_, _ = io.Copy(io.Discard, c)
 		}
-		go func() { <-stop; _ = c.Close() }()
-		_, _ = io.Copy(io.Discard, c)
 	})
 }
 
 // readers connects 100 readers of app2, again where one is disconnected, while
-// app2 gets ten times the traffic of app1.
+// app2 gets ten times the traffic of app1. Their connections end when stop is closed.
 func (a *abused) readers(read func(c net.Conn, stop <-chan struct{})) {
-	stop := make(chan struct{})
-	var sent atomic.Int64
+	ctx, end := context.WithCancel(context.Background())
+	stop := ctx.Done()
+	f := newQuietForwarder(a, a.udp)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i := range 100 {
@@ -196,14 +196,16 @@ func (a *abused) readers(read func(c net.Conn, stop <-chan struct{})) {
 					continue // beyond the number of clients
 				}
 				_ = c.(*net.TCPConn).SetReadBuffer(4096)
+				undo := context.AfterFunc(ctx, func() { _ = c.Close() })
 				read(c, stop)
+				undo()
 				_ = c.Close()
 			}
 		})
 	}
-	wg.Go(func() { a.uplinks(1, 10*abuseRate, stop, func(int) { sent.Add(1) }) })
+	wg.Go(func() { a.uplinks(f, 1, 10*abuseRate, stop, func(int) {}) })
 	time.Sleep(2 * stormLength)
-	close(stop)
+	end()
 }
 
 // storm repeats something until the storm is over.
@@ -248,6 +250,7 @@ func (a *abused) subscriptions() {
 			a.Fatal(err)
 		}
 		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		conns[i] = c
 	}
 	a.storm(func(i, _ int) error {

@@ -171,9 +171,7 @@ func (r *running) classBDevice() (heard <-chan air.Heard, send func()) {
 	wg.Go(func() { _ = f.Run(ctx) })
 	wg.Go(func() { _ = ether.Run(ctx) })
 	r.Cleanup(func() { cancel(); wg.Wait() })
-	for end := time.Now().Add(3 * time.Second); len(r.d.udp.Links()) == 0 &&
-		time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-	} // until the downlink path is open
+	eventually(r, patience, "the way for downlinks", func() bool { return len(r.d.udp.Links()) > 0 })
 	return ch, func() {
 		if _, err := v.Send(frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte("up")}); err != nil {
 			r.Error(err)

@@ -60,6 +60,9 @@ func TestAnswersRideAlong(t *testing.T) {
 			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
+			if len(a.wrong) > 0 {
+				t.Errorf("%s: messages that are none: %v", tt.name, a.wrong)
+			}
 			if both < a.together || a.together == 0 {
 				t.Errorf("%s: %d frames with both came, and the records tell of %d", tt.name, a.together, both)
 			}
@@ -236,6 +239,7 @@ type answering struct {
 	counting bool
 	together int
 	apart    []string // what came otherwise
+	wrong    []string // messages that are none
 }
 
 func answerGateway(i int) radio.EUI64 { return radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE, 0, 0, 1, byte(i)} }
@@ -260,7 +264,7 @@ func newAnswering(t *testing.T, rx1Delay int, wait time.Duration) *answering {
 		heard: make(chan struct{}, 1000),
 	}
 	a.application(r.d.mqttAddr().String(), key, wait)
-	a.radio(r.d.udp.Addr().String())
+	a.radio(r)
 	return a
 }
 
@@ -276,10 +280,11 @@ func (a *answering) application(addr, key string, wait time.Duration) {
 				FCnt int `json:"f_cnt"`
 			} `json:"uplink_message"`
 		}
-		if err := json.Unmarshal(m.Payload(), &v); err != nil {
-			a.Error(err)
-		}
+		err := json.Unmarshal(m.Payload(), &v)
 		a.mu.Lock()
+		if err != nil { // the test may be over
+			a.wrong = append(a.wrong, fmt.Sprintf("%s: %v", m.Payload(), err))
+		}
 		counting := a.counting
 		a.mu.Unlock()
 		if !counting {
@@ -293,14 +298,14 @@ func (a *answering) application(addr, key string, wait time.Duration) {
 
 func (a *answering) done(what string, token paho.Token) {
 	a.Helper()
-	if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
+	if !token.WaitTimeout(patience) || token.Error() != nil {
 		a.Fatalf("%s: %v", what, token.Error())
 	}
 }
 
 // radio puts gateways and devices on the air. All gateways hear all devices,
 // each a quarter of them best.
-func (a *answering) radio(server string) {
+func (a *answering) radio(r *running) {
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {
 		a.Fatal(err)
@@ -320,8 +325,7 @@ func (a *answering) radio(server string) {
 			},
 		})
 		if f, err = udp.NewForwarder(udp.ForwarderOptions{
-			Server: server, EUI: answerGateway(i),
-			Transmit: receiver.Transmit,
+			Server: r.d.udp.Addr().String(), EUI: answerGateway(i), Transmit: receiver.Transmit,
 		}); err != nil {
 			a.Fatal(err)
 		}
@@ -342,7 +346,7 @@ func (a *answering) radio(server string) {
 		a.devices = append(a.devices, v)
 	}
 	wg.Go(func() { _ = ether.Run(ctx) })
-	time.Sleep(200 * time.Millisecond) // the gateways' first PULL_DATA
+	eventually(a, patience, "the ways for downlinks", func() bool { return len(r.d.udp.Links()) == answerGateways })
 }
 
 func (a *answering) deviceHeard(h air.Heard) {

@@ -30,9 +30,9 @@ func (s *site) serving() (stop func()) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- serve(ctx, c, slog.New(slog.DiscardHandler), nil, nil) }()
+	cancel, done := beside(s, func(ctx context.Context) error {
+		return serve(ctx, c, slog.New(slog.DiscardHandler), nil, nil)
+	})
 	s.until("0 refused", "status")
 	return func() {
 		cancel()

@@ -107,13 +107,6 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 			}
 		}
 	}()
-	select {
-	case <-ready:
-	case <-ended:
-		b.Fatal("the daemon ends at once")
-	case <-time.After(2 * time.Minute):
-		b.Fatal("the daemon does not listen")
-	}
 	d.stop = sync.OnceFunc(func() {
 		_ = d.cmd.Process.Signal(syscall.SIGTERM)
 		kill := time.AfterFunc(20*time.Second, func() { _ = d.cmd.Process.Kill() })
@@ -122,6 +115,13 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 		_ = d.cmd.Wait()
 	})
 	b.Cleanup(d.stop)
+	select {
+	case <-ready:
+	case <-ended:
+		b.Fatal("the daemon ends at once")
+	case <-time.After(2 * time.Minute):
+		b.Fatal("the daemon does not listen")
+	}
 }
 
 // uplink is the frame of a device.

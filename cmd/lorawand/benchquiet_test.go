@@ -171,14 +171,20 @@ func (f *quietForwarder) read() {
 	}
 }
 
-// send writes a datagram with the counter of now.
+// send writes a datagram with the counter of now, from the goroutine of the test.
 func (f *quietForwarder) send(b testing.TB, datagram []byte) {
+	if err := f.write(datagram); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// write is send for any goroutine.
+func (f *quietForwarder) write(datagram []byte) error {
 	const before, digits = `"tmst":`, 10
 	i := bytes.Index(datagram, []byte(before)) + len(before)
 	strconv.AppendInt(datagram[:i], firstCounter+time.Since(f.began).Microseconds(), digits)
-	if _, err := f.conn.Write(datagram); err != nil {
-		b.Fatal(err)
-	}
+	_, err := f.conn.Write(datagram)
+	return err
 }
 
 // sendAt writes datagrams at so many a second. One that is late is sent at once,
@@ -198,12 +204,12 @@ func (f *quietForwarder) close() {
 	f.wg.Wait()
 }
 
-// reach waits until a count has come so far, for some seconds.
+// reach waits until a count has come so far.
 func reach(b testing.TB, what string, count *atomic.Int64, n int64) {
 	b.Helper()
-	for end := time.Now().Add(10 * time.Second); count.Load() < n; runtime.Gosched() {
+	for end := time.Now().Add(patience); count.Load() < n; runtime.Gosched() {
 		if time.Now().After(end) {
-			b.Fatalf("%d %s in 10 s, want %d", count.Load(), what, n)
+			b.Fatalf("%d %s in %v, want %d", count.Load(), what, patience, n)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
@@ -139,7 +138,7 @@ func euAndUSDevices(t *testing.T, s *site, w *air.Air) (devices []*air.Device) {
 // connected waits until the gateway is connected.
 func (o *onboardRig) connected(t *testing.T) {
 	t.Helper()
-	eventually(t, 10*time.Second, "the gateway is connected", func() bool {
+	eventually(t, patience, "the gateway is connected", func() bool {
 		out := o.site.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected") &&
 			strings.Count(out, "\n") == 2

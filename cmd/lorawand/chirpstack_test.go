@@ -327,8 +327,8 @@ func (c *csSite) hears(what string) air.Heard {
 	select {
 	case h := <-c.heard:
 		return h
-	case <-time.After(10 * time.Second):
-		c.T.Fatalf("no %s in 10 s\n%s", what, c.logged())
+	case <-time.After(patience):
+		c.T.Fatalf("no %s in %v\n%s", what, patience, c.logged())
 		panic("not reached")
 	}
 }
@@ -391,7 +391,7 @@ func TestChirpStackConflict(t *testing.T) {
 	kept := func(e *event.Event) bool {
 		return e.Kind == event.ChannelsKept && e.Word == "v7" && e.GatewayEUI == testEUI
 	}
-	for end := time.Now().Add(5 * time.Second); len(c.d.bridge.Events().Recent(kept)) == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); len(c.d.bridge.Events().Recent(kept)) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("people are not told of the channels")
 		}
@@ -440,7 +440,7 @@ func TestChirpStackNowhere(t *testing.T) {
 		f.again(theirs)
 		next(t, ups)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		udp, mqtt := r.d.servers(), r.d.chirpStackServers()
 		if len(udp) == 1 && udp[0].Gateways == 1 && len(mqtt) == 1 && mqtt[0].Gateways == 1 && mqtt[0].Answered == 0 &&
 			mqtt[0].MQTT && strings.Contains(mqtt[0].Fault, "connection refused") {

@@ -52,9 +52,6 @@ type devtools struct {
 // lanName is the gateway's own address by a name that browsers do not trust without TLS.
 const lanName = "gateway.lan"
 
-// patience is how long a page may take for anything: the machine may be slow and loaded.
-const patience = 30 * time.Second
-
 // newChromium starts a browser with one empty page.
 func newChromium(t *testing.T) *chromium {
 	t.Helper()

@@ -260,23 +260,20 @@ func TestCreateKey(t *testing.T) {
 
 func TestRunCommand(t *testing.T) {
 	s := newSite(t, "")
-	ctx, cancel := context.WithCancel(context.Background())
 	var errOut lockedWriter
 	var text bytes.Buffer
 	errOut.w = &text
-	done := make(chan int, 1)
-	go func() { done <- run(ctx, []string{"run", "-c", s.conf}, nil, io.Discard, &errOut) }()
+	cancel, done := beside(t, func(ctx context.Context) int {
+		return run(ctx, []string{"run", "-c", s.conf}, nil, io.Discard, &errOut)
+	})
 	seen := func(what string) bool {
 		errOut.mu.Lock()
 		defer errOut.mu.Unlock()
 		return strings.Contains(text.String(), what)
 	}
-	for end := time.Now().Add(5 * time.Second); !seen("listening for MQTT clients") ||
-		!seen("listening for packet forwarders"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it does not listen:\n%s", text.String())
-		}
-	}
+	eventually(t, patience, "it listens", func() bool {
+		return seen("listening for MQTT clients") && seen("listening for packet forwarders")
+	})
 	status, _, second := s.cli("", "run")
 	if status != 1 || !strings.Contains(second, "in use") {
 		t.Errorf("a second daemon: exit status %d\n%s", status, second)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,7 @@ func (r *running) transmitter(eui radio.EUI64, transmit func(radio.Downlink) rad
 // until repeats a command line until its output has what is wanted.
 func (s *site) until(want string, args ...string) string {
 	s.Helper()
-	for end := time.Now().Add(7 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		status, out, errOut := s.cli("", args...)
 		if strings.Contains(out, want) {
 			return out
@@ -242,43 +243,43 @@ func TestGatewayList(t *testing.T) {
 func TestFollowEvents(t *testing.T) {
 	s := newSite(t, "")
 	r := s.start()
-	ctx, cancel := context.WithCancel(context.Background())
-	pr, pw := io.Pipe()
-	done := make(chan int, 1)
-	go func() {
-		done <- run(ctx, []string{"events", "-f", "-c", s.conf}, strings.NewReader(""), pw, io.Discard)
-		_ = pw.Close()
-	}()
-	r.forwarder(testEUI)
-	line := make([]byte, 200)
-	n, err := pr.Read(line)
-	if err != nil || !strings.Contains(string(line[:n]), "gateway connected") {
-		t.Errorf("%q, %v", line[:n], err)
+	follow := func() (cancel func(), ended <-chan string) {
+		t.Helper()
+		pr, pw := io.Pipe()
+		t.Cleanup(func() { _ = pr.Close() })
+		cancel, ended = beside(t, func(ctx context.Context) string {
+			var errOut bytes.Buffer
+			status := run(ctx, []string{"events", "-f", "-c", s.conf}, strings.NewReader(""), pw, &errOut)
+			return fmt.Sprint(status, errOut.String())
+		})
+		line := make([]byte, 200)
+		n, err := pr.Read(line)
+		if err != nil || !strings.Contains(string(line[:n]), "gateway connected") {
+			t.Errorf("%q, %v", line[:n], err)
+		}
+		go func() { _, _ = io.Copy(io.Discard, pr) }()
+		return cancel, ended
 	}
-	go func() { _, _ = io.Copy(io.Discard, pr) }()
+	r.forwarder(testEUI)
+	cancel, ended := follow()
 	cancel()
 	select {
-	case status := <-done:
-		if status != 0 {
-			t.Errorf("exit status %d", status)
+	case got := <-ended:
+		if got != "0" {
+			t.Errorf("exit status %s", got)
 		}
-	case <-time.After(3 * time.Second):
+	case <-time.After(patience):
 		t.Error("it does not end")
 	}
 	// One whose daemon ends is told so.
-	done2 := make(chan string, 1)
-	go func() {
-		status, _, errOut := s.cli("", "events", "-f")
-		done2 <- fmt.Sprint(status, errOut)
-	}()
-	time.Sleep(100 * time.Millisecond)
+	_, ended = follow()
 	r.stop()
 	select {
-	case got := <-done2:
+	case got := <-ended:
 		if !strings.HasPrefix(got, "1") || !strings.Contains(got, "the daemon stops") {
 			t.Errorf("%s", got)
 		}
-	case <-time.After(3 * time.Second):
+	case <-time.After(patience):
 		t.Error("it outlives the daemon")
 	}
 }

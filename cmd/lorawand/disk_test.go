@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func (f *forwarder) confirmed(fCnt uint32) {
 // ready asks for /readyz until it has a status.
 func (r *running) ready(status int) (body string) {
 	r.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get("http://" + r.d.http.Addr().String() + "/readyz")
 		if err != nil {
 			r.Fatal(err)
@@ -99,7 +100,7 @@ func TestDiskFails(t *testing.T) {
 						t.Errorf("FCntDown %d after %d", n, last)
 					}
 					last = n
-				case <-time.After(3 * time.Second):
+				case <-time.After(patience):
 					t.Errorf("uplink %d is not acknowledged", fCnt)
 				}
 			}
@@ -145,9 +146,15 @@ func sendsCounters(t *testing.T, downs chan<- uint32) func(radio.Downlink) radio
 // A disk that hangs holds a stop for less than 5 s, and the log says so: in the
 // last commit, and in one that a command waits for.
 func TestStopWhileDiskHangs(t *testing.T) {
-	for name, busy := range map[string]func(*site){
-		"in the last commit": func(*site) {},
-		"in a command's":     func(s *site) { go s.cli("", "api-key", "create", "--application", "app1") },
+	for name, busy := range map[string]func(s *site, asked func() bool){
+		"in the last commit": func(*site, func() bool) {},
+		"in a command's": func(s *site, asked func() bool) {
+			beside(s, func(context.Context) int {
+				status, _, _ := s.cli("", "api-key", "create", "--application", "app1")
+				return status
+			})
+			eventually(s, patience, "the disk is asked", asked)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,8 +164,9 @@ func TestStopWhileDiskHangs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var log bytes.Buffer
-			d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil)), newOpener(), disk)
+			var text bytes.Buffer
+			log := &lockedWriter{w: &text}
+			d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(log, nil)), newOpener(), disk)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,11 +179,11 @@ func TestStopWhileDiskHangs(t *testing.T) {
 			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
 			hangs := make(chan struct{})
 			defer close(hangs)
-			disk.Fail(func(string, string) error { <-hangs; return nil })
+			var asked atomic.Bool
+			disk.Fail(func(string, string) error { asked.Store(true); <-hangs; return nil })
 			r.forwarder(testEUI).send(1, "x") // whose counter is to be committed
 			next(t, ch)
-			busy(s)
-			time.Sleep(100 * time.Millisecond)
+			busy(s, asked.Load)
 			begin := time.Now()
 			cancel()
 			select {
@@ -186,7 +194,9 @@ func TestStopWhileDiskHangs(t *testing.T) {
 			case <-time.After(10 * time.Second):
 				t.Fatal("the daemon does not stop")
 			}
-			contains(t, "the log", log.String(), "lorawand does not wait any longer", "the disk may not answer")
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			contains(t, "the log", text.String(), "lorawand does not wait any longer", "the disk may not answer")
 		})
 	}
 }

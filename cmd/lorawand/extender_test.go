@@ -3,9 +3,11 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,27 +130,22 @@ func TestExtenderFlapping(t *testing.T) {
 	x := newExtended(t)
 	x.exchange()
 	x.exchange()
-	end := make(chan struct{})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 0; ; i++ {
-			select {
-			case <-end:
-				return
-			case <-time.After(time.Duration(300+i%7*250) * time.Millisecond):
-				x.wire.cut(false)
-			}
+	ctx, end := context.WithCancel(context.Background())
+	var flapping sync.WaitGroup
+	flapping.Go(func() {
+		for i := 0; sleep(ctx, time.Duration(300+i%7*250)*time.Millisecond); i++ {
+			x.wire.cut(false)
 		}
-	}()
+	})
+	settle := func() { end(); flapping.Wait() }
+	defer settle()
 	answered := 0
 	for range 8 {
 		if _, by := x.exchange(); by != (radio.EUI64{}) {
 			answered++
 		}
 	}
-	close(end)
-	<-done
+	settle()
 	x.eventually("it settles", func() bool { return x.connected(extenderEUI) })
 	if n := x.wire.connections(); n < 6 || answered < 5 {
 		t.Errorf("%d connections, and %d of 8 frames answered", n, answered)

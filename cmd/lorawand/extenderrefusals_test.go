@@ -222,7 +222,7 @@ func TestOneDriver(t *testing.T) {
 // gets reports whether a datagram of a type comes before the connection ends.
 func gets(c net.Conn, want gwmp.Type) bool {
 	buf := make([]byte, stream.MaxSize)
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	for {
 		n, err := c.Read(buf)
 		if err != nil {

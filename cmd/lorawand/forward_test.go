@@ -50,8 +50,8 @@ func of[T any](t *testing.T, ch <-chan T, what string) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(5 * time.Second):
-		t.Fatalf("no %s in 5 s", what)
+	case <-time.After(patience):
+		t.Fatalf("no %s in %v", what, patience)
 		panic("not reached")
 	}
 }

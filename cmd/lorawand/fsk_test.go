@@ -47,7 +47,7 @@ func TestFSK(t *testing.T) {
 		if got := h.End.Sub(h.Begin); got != airtime {
 			t.Errorf("%v on the air, want %v", got, airtime)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the device hears nothing\n%s", r.logged())
 	}
 	var used time.Duration // rises to the whole when the host's clock has the frame over
@@ -94,9 +94,7 @@ func fskDevice(r *running) (heard <-chan air.Heard, send func(text string)) {
 	wg.Go(func() { _ = f.Run(ctx) })
 	wg.Go(func() { _ = ether.Run(ctx) })
 	r.Cleanup(func() { cancel(); wg.Wait() })
-	for end := time.Now().Add(3 * time.Second); len(r.d.udp.Links()) == 0 &&
-		time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-	} // until the downlink path is open
+	eventually(r, patience, "the way for downlinks", func() bool { return len(r.d.udp.Links()) > 0 })
 	return ch, func(text string) {
 		if _, err := v.Send(frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte(text)}); err != nil {
 			r.Error(err)

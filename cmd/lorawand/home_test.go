@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -90,10 +89,10 @@ func (r *running) birth(key string) {
 		r.d.mqttAddr().String()).SetUsername("app1").SetPassword(key))
 	defer c.Disconnect(100)
 	token := c.Connect()
-	if token.WaitTimeout(3*time.Second) && token.Error() == nil {
+	if token.WaitTimeout(patience) && token.Error() == nil {
 		token = c.Publish("homeassistant/status", 1, false, "online")
 	}
-	if !token.WaitTimeout(3*time.Second) || token.Error() != nil {
+	if !token.WaitTimeout(patience) || token.Error() != nil {
 		r.Fatalf("no PUBACK: %v", token.Error())
 	}
 }

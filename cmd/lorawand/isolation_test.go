@@ -135,7 +135,7 @@ func (c *houseClient) getsUnlessLost(n int) {
 // connection.
 func (c *houseClient) hears(n int) bool {
 	want := []byte(base64.StdEncoding.EncodeToString([]byte(secret(c.app))))
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if bytes.Count(c.heard(), want) >= n {
 			return true
 		}
@@ -361,7 +361,7 @@ func (h *house) discovery() {
 	for app, c := range clients {
 		c.gets(1)
 		own := []byte("homeassistant/")
-		for end := time.Now().Add(10 * time.Second); !bytes.Contains(c.heard(), own) && time.Now().Before(end); {
+		for end := time.Now().Add(patience); !bytes.Contains(c.heard(), own) && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 		if !bytes.Contains(c.heard(), own) {

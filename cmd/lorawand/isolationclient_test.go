@@ -156,7 +156,7 @@ func (c *houseClient) tryPublish(topic string, payload []byte, retain bool) erro
 	if c.v3 != nil {
 		return waited(c.v3.Publish(topic, 1, retain, payload))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), houseTimeout)
 	defer cancel()
 	_, err := c.v5.Publish(ctx, &paho5.Publish{Topic: topic, QoS: 1, Payload: payload})
 	return err

@@ -60,6 +60,7 @@ func (k *killed) dial(id string) paho.Client {
 	if token := c.Connect(); token.WaitTimeout(2*time.Second) && token.Error() == nil {
 		return c
 	}
+	c.Disconnect(0)
 	return nil
 }
 
@@ -195,31 +196,19 @@ func (k *killed) awaitEnds() {
 	}
 }
 
-// checkEnds wants one end for each item, and that they come in turn. It returns how many were told again behind a kill.
-func (k *killed) checkEnds() (again int) {
-	k.Helper()
-	for payload, e := range k.ends {
-		if e.twice {
-			k.Errorf("%s has come to an end twice in one life of the daemon", payload)
-		}
-		if e.times > 1 {
-			again++
-		}
-	}
-	if untold := k.untold(); len(untold) > 0 {
-		k.Errorf("of %d of %d items no end was told: %v", len(untold), len(k.answered), untold[:min(len(untold), 10)])
-	}
-	if len(k.unturned) > 0 {
-		k.Errorf("out of turn: %v", k.unturned)
-	}
-	return again
-}
-
 // gatewayEUI returns the EUI of a gateway.
 func gatewayEUI(i int) radio.EUI64 {
 	eui := testEUI
 	eui[len(eui)-1] += byte(i)
 	return eui
+}
+
+// otherGateways is the configuration of all gateways but the first.
+func (k *killed) otherGateways() (tables string) {
+	for i := range k.gateways - 1 {
+		tables += fmt.Sprintf("[[gateway]]\neui = %q\nenforce_duty_cycle = false\n", gatewayEUI(i+1))
+	}
+	return tables
 }
 
 // gateway puts a gateway on the air, which hears each so many of the devices. It returns its packet
@@ -281,23 +270,13 @@ func (k *killed) replay(rnd *rand.Rand, before time.Time) {
 	k.mu.Lock()
 	k.caught = slices.DeleteFunc(k.caught, func(c caughtFrame) bool { return !c.at.Before(before) })
 	var again []radio.Uplink
-	for range 8 {
+	for range min(8, len(k.caught)) {
 		again = append(again, k.caught[rnd.IntN(len(k.caught))].up)
 	}
 	k.replayed += len(again)
 	k.mu.Unlock()
 	for _, up := range again {
 		k.again(up)
-	}
-}
-
-// checkJoinAccepts wants that no join-request of those that were sent by then is taken again.
-func (k *killed) checkJoinAccepts(by int) {
-	k.Helper()
-	for _, tx := range k.sent[by:] {
-		if m, err := frame.TypeOf(tx.PHYPayload); err == nil && m == frame.TypeJoinAccept {
-			k.Errorf("a DevNonce is taken again: join-accept at %v", tx.Begin)
-		}
 	}
 }
 

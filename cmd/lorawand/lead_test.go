@@ -41,13 +41,11 @@ func (s *site) follow() (stop func() error) {
 
 func (s *site) followAs(log *slog.Logger) (stop func() error) {
 	s.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
 	c, err := config.Load(s.conf, true)
 	if err != nil {
 		s.Fatal(err)
 	}
-	go func() { done <- serve(ctx, c, log, nil, nil) }()
+	cancel, done := beside(s, func(ctx context.Context) error { return serve(ctx, c, log, nil, nil) })
 	return func() error { cancel(); return <-done }
 }
 
@@ -71,7 +69,7 @@ func (s *site) awaitStatus(want string) {
 // One machine leads and the other one stands by; commands are for the one that leads. When it stops, the
 // other one has all.
 func TestStandsBy(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeTCP)
 	one, two := newSite(t, ""), newSite(t, "")
 	one.onNATS(c, "one")
 	two.onNATS(c, "two")
@@ -119,7 +117,7 @@ func TestStandsBy(t *testing.T) {
 
 // A stop does not wait for a restore whose servers take long.
 func TestStopsInRestore(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeTCP)
 	way := natstest.NewProxy(t, c.Address(0))
 	s := newSite(t, "")
 	s.onServer(way.Address(), "one")
@@ -135,16 +133,15 @@ func TestStopsInRestore(t *testing.T) {
 	s.awaitStatus("leads:     one")
 	backup := s.write("backup", s.must("", "backup", "-"))
 	way.Slow(800 * time.Millisecond)
-	restored := make(chan int, 1)
-	go func() {
+	_, restored := beside(t, func(context.Context) int {
 		status, _, _ := s.cli("", "restore", "--yes", backup)
-		restored <- status
-	}()
-	for stops := false; !stops; time.Sleep(10 * time.Millisecond) {
+		return status
+	})
+	eventually(t, patience, "it stops", func() bool {
 		log.mu.Lock()
-		stops = strings.Contains(text.String(), "lorawand stops")
-		log.mu.Unlock()
-	}
+		defer log.mu.Unlock()
+		return strings.Contains(text.String(), "lorawand stops")
+	})
 	begin := time.Now()
 	if err := stop(); err != nil || time.Since(begin) > 5*time.Second {
 		t.Errorf("it stops after %v with %v", time.Since(begin), err)
@@ -156,7 +153,7 @@ func TestStopsInRestore(t *testing.T) {
 
 // The state goes to NATS and back, and is never in force in two places: where it was, counters skip ahead.
 func TestStoreCopy(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeTCP)
 	s := newSite(t, "")
 	s.must(deviceJSON("dev1", "01000001"), "device", "import", "-", "--application", "app1")
 	before := s.must("", "backup", "-")
@@ -203,7 +200,7 @@ func TestStoreCopy(t *testing.T) {
 
 // Servers that have nothing of what this machine has seen are not served from.
 func TestGoneState(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeTCP)
 	s := newSite(t, "")
 	s.onNATS(c, "one")
 	s.must(deviceJSON("dev1", "01000001"), "device", "import", "-", "--application", "app1")
@@ -212,7 +209,7 @@ func TestGoneState(t *testing.T) {
 	if err != nil || strings.Trim(string(text), "0\n") == "" {
 		t.Fatalf("the mark is %q, %v", text, err)
 	}
-	empty := natstest.Start(t, 1, nil)
+	empty := natstest.Start(t, 1, freeTCP)
 	s2 := newSite(t, "")
 	s2.onNATS(empty, "one")
 	if err := os.MkdirAll(filepath.Join(s2.dir, "store"), 0o700); err != nil {

@@ -70,7 +70,11 @@ func visit(t *testing.T, r *running, s *site, key string, n uint32) {
 		_ = login.Watch(ctx, "v3/app1/devices/dev1/up", func() { close(ready) }, func(string, []byte) { got <- struct{}{} })
 		gone <- struct{}{}
 	}()
-	<-ready
+	select {
+	case <-ready:
+	case <-time.After(patience):
+		t.Fatal("no subscription")
+	}
 	f, err := udp.NewForwarder(udp.ForwarderOptions{Server: r.d.udp.Addr().String(), EUI: testEUI})
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +83,8 @@ func visit(t *testing.T, r *running, s *site, key string, n uint32) {
 	(&forwarder{f, t}).send(n, "x")
 	select {
 	case <-got:
-	case <-time.After(5 * time.Second):
-		t.Fatal("no message in 5 s")
+	case <-time.After(patience):
+		t.Fatalf("no message in %v", patience)
 	}
 	login.Password = "wrong"
 	if err := login.Watch(ctx, "#", func() {}, func(string, []byte) {}); err == nil {

@@ -21,7 +21,7 @@ func (r *running) connectAs(id, user, key string) mqtt.Client {
 		r.d.mqttAddr().String()).SetClientID(id).SetUsername(user).SetPassword(key).
 		SetCleanSession(false).SetAutoReconnect(false)
 	c := mqtt.NewClient(o)
-	if t := c.Connect(); !t.WaitTimeout(5*time.Second) || t.Error() != nil {
+	if t := c.Connect(); !t.WaitTimeout(patience) || t.Error() != nil {
 		r.Fatalf("connect: %v", t.Error())
 	}
 	return c
@@ -40,7 +40,7 @@ func TestMQTTList(t *testing.T) {
 	flow := d.connectAs("flow-"+long, "app1", key)
 	defer flow.Disconnect(0)
 	gone := d.connectAs("gone", "app2", other)
-	if st := gone.Subscribe("#", 1, nil); !st.WaitTimeout(5*time.Second) || st.Error() != nil {
+	if st := gone.Subscribe("#", 1, nil); !st.WaitTimeout(patience) || st.Error() != nil {
 		t.Fatal(st.Error())
 	}
 	gone.Disconnect(100)
@@ -51,7 +51,7 @@ func TestMQTTList(t *testing.T) {
 		return c
 	}
 	until := func(is func(admin.MQTTClient) bool) (c admin.MQTTClient) {
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			if c = client("app2"); is(c) {
 				break
 			}
@@ -111,16 +111,16 @@ func TestRefusedClientsInEvents(t *testing.T) {
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1", "--rights", "traffic-read"))
 	o := mqtt.NewClientOptions().AddBroker("tcp://" +
 		d.d.mqttAddr().String()).SetClientID("flow\x1b[31m").SetUsername("app2").SetPassword(key)
-	if t := mqtt.NewClient(o).Connect(); !t.WaitTimeout(5*time.Second) || t.Error() == nil {
+	if t := mqtt.NewClient(o).Connect(); !t.WaitTimeout(patience) || t.Error() == nil {
 		d.Error("a key of another application is let in")
 	}
 	c := d.connectAs("flow", "app1", key)
 	defer c.Disconnect(0)
-	if p := c.Publish("v3/app1/devices/dev1/down/push", 1, false, "{}"); !p.WaitTimeout(5*time.Second) ||
+	if p := c.Publish("v3/app1/devices/dev1/down/push", 1, false, "{}"); !p.WaitTimeout(patience) ||
 		p.Error() != nil {
 		t.Fatal(p.Error())
 	}
-	if p := c.Subscribe("v3/app2/#", 1, nil); !p.WaitTimeout(5 * time.Second) {
+	if p := c.Subscribe("v3/app2/#", 1, nil); !p.WaitTimeout(patience) {
 		t.Fatal("no SUBACK")
 	}
 	text := s.must("", "events")

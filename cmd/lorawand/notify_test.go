@@ -56,7 +56,7 @@ func (m *manager) hears(within time.Duration) string {
 func (m *manager) wants(states ...string) {
 	m.Helper()
 	for _, want := range states {
-		if got := m.hears(5 * time.Second); got != want {
+		if got := m.hears(patience); got != want {
 			m.Fatalf("the service manager hears %q, not %q", got, want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestNotifier(t *testing.T) {
 	cancel()
 	stop()
 	for got := ""; got != "STOPPING=1"; {
-		if got = m.hears(time.Second); got == "" {
+		if got = m.hears(patience); got == "" {
 			t.Fatal("nothing is told of the end")
 		}
 	}
@@ -137,16 +137,15 @@ func TestRunNotifies(t *testing.T) {
 	for k, v := range m.env {
 		t.Setenv(k, v)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	done := make(chan int, 1)
-	go func() { done <- run(ctx, []string{"run", "-c", s.conf}, nil, io.Discard, io.Discard) }()
+	cancel, done := beside(t, func(ctx context.Context) int {
+		return run(ctx, []string{"run", "-c", s.conf}, nil, io.Discard, io.Discard)
+	})
 	m.wants("READY=1", "WATCHDOG=1")
 	s.must("", "status")
 	m.wants("WATCHDOG=1")
 	cancel()
 	for got := ""; got != "STOPPING=1"; {
-		if got = m.hears(5 * time.Second); got == "" {
+		if got = m.hears(patience); got == "" {
 			t.Fatal("nothing is told of the end")
 		}
 	}

@@ -115,7 +115,7 @@ func joinOnboard(t *testing.T, path func(opener) opener) string {
 	// the counter wraps 2 s after the start
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}, made: sky.over}
 	r := s.startOn(path(sim.open), nil)
-	eventually(t, 10*time.Second, "the gateway connects", func() bool {
+	eventually(t, patience, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
 	})
@@ -125,7 +125,7 @@ func joinOnboard(t *testing.T, path func(opener) opener) string {
 			t.Error(err)
 		}
 	}
-	eventually(t, 15*time.Second, "the devices join", func() bool {
+	eventually(t, patience, "the devices join", func() bool {
 		heard.mu.Lock()
 		defer heard.mu.Unlock()
 		return heard.joined == len(devices)
@@ -309,7 +309,7 @@ func TestOnboardWithoutChip(t *testing.T) {
 			var mu sync.Mutex
 			good := false
 			r := s.startOn(tt.open(func() bool { mu.Lock(); defer mu.Unlock(); return good }), nil)
-			eventually(t, 5*time.Second, "gateway list tells why", func() bool {
+			eventually(t, patience, "gateway list tells why", func() bool {
 				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") &&
 					strings.Contains(s.must("", "gateway", "list"), tt.says)
 			})
@@ -323,7 +323,7 @@ func TestOnboardWithoutChip(t *testing.T) {
 			good = true
 			mu.Unlock()
 			if tt.keys == "" {
-				eventually(t, 10*time.Second, "it works after all", func() bool {
+				eventually(t, patience, "it works after all", func() bool {
 					return strings.Contains(s.must("", "gateway", "list"), "connected")
 				})
 				if out := s.must("", "gateway", "list"); strings.Contains(out, "does not work") ||

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -18,7 +17,7 @@ import (
 // listed waits until the list of gateways says something.
 func (s *site) listed(t *testing.T, what string) {
 	t.Helper()
-	eventually(t, 30*time.Second, "gateway list says "+what, func() bool {
+	eventually(t, patience, "gateway list says "+what, func() bool {
 		return strings.Contains(s.must("", "gateway", "list"), what)
 	})
 }
@@ -74,7 +73,7 @@ func TestUnplugged(t *testing.T) {
 	told("does not work: ")
 	told("no USB bridge of a concentrator is plugged in")
 	u.plug(t, 3)
-	eventually(t, 30*time.Second, "it works again", func() bool {
+	eventually(t, patience, "it works again", func() bool {
 		return !strings.Contains(s.must("", "gateway", "list"), "does not work")
 	})
 	told("connected")

@@ -15,12 +15,10 @@ import (
 // recording runs a daemon that records, while f runs.
 func (s *site) recording(file string, f func()) {
 	s.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan int, 1)
 	var log bytes.Buffer
-	go func() {
-		done <- run(ctx, []string{"run", "--record", file, "-c", s.conf}, strings.NewReader(""), io.Discard, &log)
-	}()
+	cancel, done := beside(s, func(ctx context.Context) int {
+		return run(ctx, []string{"run", "--record", file, "-c", s.conf}, strings.NewReader(""), io.Discard, &log)
+	})
 	s.until("0 refused", "status")
 	f()
 	cancel()

@@ -46,7 +46,7 @@ func (s *site) reloading(open opener) (r *running, reload func(logged string)) {
 		s.Helper()
 		before := len(r.logged())
 		hangup <- syscall.SIGHUP
-		for end := time.Now().Add(5 * time.Second); !strings.Contains(r.logged()[before:],
+		for end := time.Now().Add(patience); !strings.Contains(r.logged()[before:],
 			logged); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				s.Fatalf("not logged: %s\n%s", logged, r.logged()[before:])
@@ -231,7 +231,7 @@ func TestHangup(t *testing.T) {
 // untilLogged waits until a text stands this many times in a log file.
 func untilLogged(t *testing.T, logged, what string, times int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(logged)
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,9 @@ import (
 	"lorawand/radio/frame"
 )
 
+// patience is how long a test waits for what has to come: the machine may be slow and loaded.
+const patience = 30 * time.Second
+
 var (
 	testEUI  = radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE, 0, 0, 0, 1}
 	testNwk  = "11111111111111111111111111111111"
@@ -160,6 +163,24 @@ func (s *site) startOn(open opener, disk store.FS) *running {
 	return r
 }
 
+// beside runs something beside the test. It is stopped, and waited for, at the end of the test too, lest that of a
+// test that gives up goes on beside others.
+func beside[T any](t testing.TB, run func(ctx context.Context) T) (stop context.CancelFunc, ended <-chan T) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	result, over := make(chan T, 1), make(chan struct{})
+	go func() { defer close(over); result <- run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		select {
+		case <-over:
+		case <-time.After(patience):
+			t.Errorf("what ran beside the test does not end in %v", patience)
+		}
+	})
+	return stop, result
+}
+
 func (r *running) logged() string {
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
@@ -192,7 +213,7 @@ func (r *running) watch(user, key, filter string) <-chan message {
 	r.Cleanup(func() { cancel(); wg.Wait() })
 	select {
 	case <-ready:
-	case <-time.After(3 * time.Second):
+	case <-time.After(patience):
 		r.Fatalf("no subscription\n%s", r.logged())
 	}
 	return ch
@@ -203,8 +224,8 @@ func next(t testing.TB, ch <-chan message) message {
 	select {
 	case m := <-ch:
 		return m
-	case <-time.After(3 * time.Second):
-		t.Fatal("no message in 3 s")
+	case <-time.After(patience):
+		t.Fatalf("no message in %v", patience)
 		return message{}
 	}
 }

@@ -59,7 +59,7 @@ func (s *rotting) serve(t *testing.T, r *running) {
 				t.Errorf("FCntDown %d after %d", n, s.last)
 			}
 			s.last = n
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Errorf("uplink %d is not acknowledged", s.fCnt)
 		}
 	}

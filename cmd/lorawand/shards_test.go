@@ -27,7 +27,7 @@ import (
 // goes on doing so when the other machine of pair 2 leads.
 func TestShards(t *testing.T) {
 	t.Parallel()
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeTCP)
 	network, forward := shardTables(t)
 	const of1, of2 = `"00000000/8"`, `"01000000/8"`
 	a := newShard(t, c, "pair2", "a", strings.Replace(network, of1, of2, 1))
@@ -140,7 +140,7 @@ func (s *shard) watch(application, key string) {
 	s.Cleanup(func() { cancel(); wg.Wait() })
 	select {
 	case <-ready:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		s.Fatal("no subscription")
 	}
 }

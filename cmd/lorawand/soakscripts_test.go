@@ -164,12 +164,14 @@ func (s *scripted) watch() (stop func()) {
 	wg.Go(func() {
 		_ = s.login.Watch(ctx, "v3/app1/devices/+/#", func() { close(ready) }, s.message)
 	})
+	stop = func() { cancel(); wg.Wait() }
+	s.Cleanup(stop)
 	select {
 	case <-ready:
 	case <-time.After(30 * time.Second):
 		s.Fatal("no subscription")
 	}
-	return func() { cancel(); wg.Wait() }
+	return stop
 }
 
 // message looks whether an uplink has what its script says.

@@ -64,17 +64,21 @@ func (r *running) subscribe(key, filter string) (code byte, retained bool) {
 	defer c.Disconnect(0)
 	came := make(chan bool, 10)
 	token := c.Connect()
-	if token.WaitTimeout(3*time.Second) && token.Error() == nil {
+	if token.WaitTimeout(patience) && token.Error() == nil {
 		token = c.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) { came <- m.Retained() })
 	}
-	if !token.WaitTimeout(3 * time.Second) {
+	if !token.WaitTimeout(patience) {
 		r.Fatal("no SUBACK")
 	}
 	for _, code = range token.(*paho.SubscribeToken).Result() { // of the only filter
 	}
+	within := 200 * time.Millisecond
+	if code <= 2 { // granted
+		within = patience
+	}
 	select {
 	case retained = <-came:
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(within):
 	}
 	return code, retained
 }

@@ -85,6 +85,7 @@ type twins struct {
 	items sync.Mutex          // guards the fields below
 	told  map[string][]toldOf // by payload: what the application was told of an item
 	away  []span              // in which it may have missed something
+	wrong []string            // messages that are none
 }
 
 // twin is one of the two.
@@ -97,9 +98,10 @@ type twin struct {
 	mqtt   string
 	ways   []*natstest.Proxy // to each server
 	cmd    *exec.Cmd
+	logins sync.WaitGroup // what keeps the application logged in
 
-	login  time.Time   // of the application, guarded by twins.mu; zero: it is not logged in
-	logout time.Time   // of the application, guarded by twins.mu
+	login  time.Time   // of the application, guarded by killed.mu; zero: it is not logged in
+	logout time.Time   // of the application, guarded by killed.mu
 	client paho.Client // with login
 }
 
@@ -145,10 +147,7 @@ func (p *twins) twin(name, udp string) *twin {
 	}
 	text := strings.Replace(string(conf), `listen = ["127.0.0.1:0"]`, fmt.Sprintf("listen = [%q]", m.mqtt), 1)
 	text = strings.Replace(text, `listen = "127.0.0.1:0"`, fmt.Sprintf("listen = %q", udp), 1)
-	text += "enforce_duty_cycle = false\n"
-	for i := range p.gateways - 1 {
-		text += fmt.Sprintf("[[gateway]]\neui = %q\nenforce_duty_cycle = false\n", gatewayEUI(i+1))
-	}
+	text += "enforce_duty_cycle = false\n" + p.otherGateways()
 	text = strings.Replace(text, "[store]", fmt.Sprintf("[network]\nrx1_delay = \"1s\"\n[store]\n"+
 		"commit_interval = \"500ms\"\nurl = %q\nbucket = %q\nname = %q", strings.Join(urls, ","), takeoverBucket, name), 1)
 	s.write("lorawand.toml", text)
@@ -161,6 +160,7 @@ func (p *twins) twin(name, udp string) *twin {
 // start starts the process of a machine, and an application that logs in there whenever it can.
 func (m *twin) start() {
 	m.p.Helper()
+	m.logins.Wait() // of a process that has ended: it has noted that by then
 	m.cmd = exec.Command(m.p.binary, "run", "-c", m.conf)
 	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -172,8 +172,8 @@ func (m *twin) start() {
 		m.p.Fatal(err)
 	}
 	cmd, ended := m.cmd, make(chan struct{})
-	m.p.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	go func() { defer close(ended); _ = cmd.Wait() }()
+	m.p.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; m.logins.Wait() })
 	m.p.logIn(m, ended)
 }
 
@@ -182,7 +182,7 @@ func (p *twins) logIn(m *twin, ended <-chan struct{}) {
 	o := paho.NewClientOptions().AddBroker("tcp://" + m.mqtt).SetClientID("app-" + m.name).
 		SetUsername("app1").SetPassword(p.key).SetAutoReconnect(false).SetOrderMatters(false).
 		SetConnectTimeout(time.Second).SetWriteTimeout(time.Second).SetKeepAlive(time.Second).SetPingTimeout(time.Second)
-	go func() {
+	m.logins.Go(func() {
 		for ; !isClosed(ended); time.Sleep(20 * time.Millisecond) {
 			c := paho.NewClient(o)
 			if token := c.Connect(); token.WaitTimeout(2*time.Second) && token.Error() == nil {
@@ -196,7 +196,7 @@ func (p *twins) logIn(m *twin, ended <-chan struct{}) {
 			}
 			c.Disconnect(0)
 		}
-	}()
+	})
 }
 
 // loggedIn has the application push to a machine, unless that has just ended its connection while the other one
@@ -415,8 +415,11 @@ func (p *twins) longestGap(since time.Time) (gap time.Duration) {
 const takeoverLimit = 20 * time.Second
 
 func (p *twins) report(seed uint64) {
+	p.Helper()
+	p.mu.Lock()
 	p.Logf("seed %d; %d items answered, %d downlinks on the air, %d uplinks, %d more marked", seed,
 		len(p.answered), len(p.sent), len(p.ups), p.marked)
+	p.mu.Unlock()
 	var all []time.Duration
 	line := func(name string, gaps []time.Duration) {
 		slices.Sort(gaps)

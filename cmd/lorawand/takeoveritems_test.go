@@ -66,8 +66,10 @@ func (p *twins) note(c paho.Client, m paho.Message) {
 			Downlink downlink `json:"downlink"`
 		} `json:"downlink_failed"`
 	}
-	if err := json.Unmarshal(m.Payload(), &text); err != nil {
-		p.Errorf("%s: %v", m.Topic(), err)
+	if err := json.Unmarshal(m.Payload(), &text); err != nil { // the test may be over
+		p.items.Lock()
+		defer p.items.Unlock()
+		p.wrong = append(p.wrong, fmt.Sprintf("%s: %v", m.Topic(), err))
 		return
 	}
 	d := text.Sent
@@ -149,8 +151,7 @@ func (p *twins) drain() {
 			break
 		}
 	}
-	close(p.stop)
-	p.wg.Wait()
+	p.halt()
 	p.account(leader)
 }
 
@@ -281,8 +282,14 @@ func (p *twins) onAir(item string) (out []time.Time) {
 // check checks the air, and what the machines have published.
 func (p *twins) check() {
 	p.Helper()
+	p.items.Lock()
+	if len(p.wrong) > 0 {
+		p.Errorf("messages that are none: %v", p.wrong)
+	}
+	p.items.Unlock()
+	sent := p.transmissions()
 	for _, rest := range p.rests {
-		for _, tx := range p.sent {
+		for _, tx := range sent {
 			if tx.End.After(rest.from.Add(airSlack)) && tx.Begin.Before(rest.to) {
 				p.Errorf("sent from %v to %v, where nobody has a lease from %v to %v", tx.Begin, tx.End, rest.from, rest.to)
 			}

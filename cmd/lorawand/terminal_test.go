@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -20,13 +19,13 @@ func TestTerminal(t *testing.T) {
 	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
 		r.d.mqttAddr().String()).SetClientID("app").SetUsername("app1").SetPassword(key).
 		SetAutoReconnect(false))
-	if token := c.Connect(); !token.WaitTimeout(3*time.Second) || token.Error() != nil {
+	if token := c.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
 		t.Fatal(token.Error())
 	}
 	defer c.Disconnect(0)
 	body := `{"downlinks":[{"f_port":1,"frm_payload":"AQ==","correlation_ids":["as:downlink:\u001b[2J"]}]}`
 	for _, device := range []string{"dev1", "x\x1b[2J"} {
-		if token := c.Publish("v3/app1/devices/"+device+"/down/push", 1, false, body); !token.WaitTimeout(3*time.Second) ||
+		if token := c.Publish("v3/app1/devices/"+device+"/down/push", 1, false, body); !token.WaitTimeout(patience) ||
 			token.Error() != nil {
 			t.Fatal(token.Error())
 		}

@@ -45,12 +45,12 @@ func testChipIsNotUnknown(t *testing.T, before bool) {
 	}
 	if before {
 		pull()
-		eventually(t, 10*time.Second, "the packet forwarder is on line", func() bool { return r.d.udp.Online(chipEUI) })
+		eventually(t, patience, "the packet forwarder is on line", func() bool { return r.d.udp.Online(chipEUI) })
 	}
 	close(plugged)
-	eventually(t, 20*time.Second, "the chip tells its EUI", func() bool { return r.d.boards.has(chipEUI) })
+	eventually(t, patience, "the chip tells its EUI", func() bool { return r.d.boards.has(chipEUI) })
 	pull()
-	eventually(t, 20*time.Second, "the packet forwarder is dropped", func() bool {
+	eventually(t, patience, "the packet forwarder is dropped", func() bool {
 		return strings.Contains(s.must("", "events"), "second_address") && !r.d.udp.Online(chipEUI)
 	})
 	if err := r.d.Transmit(radio.Downlink{
@@ -70,7 +70,7 @@ func testChipIsNotUnknown(t *testing.T, before bool) {
 			t.Error("a downlink for the chip goes to the packet forwarder")
 		}
 	}
-	eventually(t, 10*time.Second, "the gateway is on line", func() bool {
+	eventually(t, patience, "the gateway is on line", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected") &&
 			strings.Count(out, "\n") == 2

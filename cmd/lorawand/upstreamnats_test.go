@@ -28,6 +28,7 @@ type farNATS struct {
 	came   map[int]int // uplinks by their counter
 	last   []int       // in their order
 	status []string
+	wrong  []string // uplinks without a counter
 }
 
 func newFarNATS(t *testing.T) *farNATS {
@@ -104,8 +105,8 @@ func (f *farNATS) message(_ paho.Client, m paho.Message) {
 	}
 	n := -1
 	_, rest, _ := strings.Cut(string(m.Payload()), `"lorawand:frame:01ABCDEF:`)
-	if _, err := fmt.Sscanf(rest, "%d", &n); err != nil {
-		f.Errorf("%s", m.Payload())
+	if _, err := fmt.Sscanf(rest, "%d", &n); err != nil { // the test may be over
+		f.wrong = append(f.wrong, string(m.Payload()))
 	}
 	f.came[n]++
 	f.last = append(f.last, n)
@@ -204,6 +205,9 @@ func (f *farNATS) checkOrder() {
 			f.Errorf("they come as %v", f.last)
 			break
 		}
+	}
+	if len(f.wrong) > 0 {
+		f.Errorf("uplinks without a counter: %q", f.wrong)
 	}
 	if len(f.status) < 3 || !strings.Contains(f.status[0], "online") || !strings.Contains(f.status[1], "offline") {
 		f.Errorf("birth and last will: %q", f.status)

@@ -123,7 +123,7 @@ func (b *bench) dial(from string) net.Conn {
 // login logs a gateway in.
 func (b *bench) login(from string, eui radio.EUI64, key string) (*Conn, error) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return Login(ctx, b.dial(from), eui, key)
 }
@@ -141,7 +141,7 @@ func (b *bench) must(from string, eui radio.EUI64) *Conn {
 func (b *bench) next() (string, netip.AddrPort) {
 	b.Helper()
 	buf := make([]byte, MaxSize)
-	_ = b.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = b.SetReadDeadline(time.Now().Add(30 * time.Second))
 	n, from, err := b.ReadFromUDPAddrPort(buf)
 	if err != nil {
 		b.Fatal(err)
@@ -151,9 +151,9 @@ func (b *bench) next() (string, netip.AddrPort) {
 
 func (b *bench) eventually(what string, ok func() bool) {
 	b.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			b.Fatalf("not within 5 s: %s", what)
+			b.Fatalf("not within 30 s: %s", what)
 		}
 	}
 }

@@ -153,10 +153,13 @@ func (p *peer) send(pk gwmp.Packet) {
 	}
 }
 
-// answer reads one datagram, or returns false after a while.
-func (p *peer) answer() (gwmp.Packet, bool) {
+// patience is how long a test waits for what has to come: the machine may be slow and loaded.
+const patience = 30 * time.Second
+
+// answer reads one datagram, or returns false after some time.
+func (p *peer) answer(within time.Duration) (gwmp.Packet, bool) {
 	buf := make([]byte, 65536)
-	_ = p.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_ = p.SetReadDeadline(time.Now().Add(within))
 	n, err := p.Read(buf)
 	if err != nil {
 		return gwmp.Packet{}, false
@@ -171,7 +174,7 @@ func (p *peer) answer() (gwmp.Packet, bool) {
 // wants expects one answer of a type and token.
 func (p *peer) wants(t gwmp.Type, token uint16) gwmp.Packet {
 	p.b.Helper()
-	pk, ok := p.answer()
+	pk, ok := p.answer(patience)
 	if !ok || pk.Type != t || t != gwmp.PullResp && pk.Token != token {
 		p.b.Fatalf("answer %+v, %v; want %v with token %d", pk, ok, t, token)
 	}
@@ -180,14 +183,14 @@ func (p *peer) wants(t gwmp.Type, token uint16) gwmp.Packet {
 
 func (p *peer) silent(what string) {
 	p.b.Helper()
-	if pk, ok := p.answer(); ok {
+	if pk, ok := p.answer(300 * time.Millisecond); ok {
 		p.b.Errorf("%s is answered with %v", what, pk.Type)
 	}
 }
 
 func (p *peer) pull(eui radio.EUI64, version uint8) bool {
 	p.send(gwmp.Packet{Version: version, Token: 7, Type: gwmp.PullData, EUI: eui})
-	_, ok := p.answer()
+	_, ok := p.answer(time.Second) // that none comes is tested too
 	return ok
 }
 
@@ -205,7 +208,7 @@ func (p *peer) push(eui radio.EUI64, token uint16, ups ...radio.Uplink) {
 
 func (b *bench) eventually(what string, f func() bool) {
 	b.Helper()
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if f() {
 			return
 		}

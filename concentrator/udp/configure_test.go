@@ -20,7 +20,7 @@ func TestGatewayTakenOut(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	p.answer()
+	p.answer(patience)
 	b.d.SetGateways([]radio.EUI64{euiB, euiX}, b.sink)
 	if b.sink.kinds() != "connected refused disconnected " {
 		t.Errorf("events %s", b.sink.kinds())

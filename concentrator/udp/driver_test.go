@@ -179,7 +179,7 @@ func transmit(t *testing.T, d *Driver, id uint64) {
 
 func TestDownlink(t *testing.T) {
 	for _, version := range []uint8{1, 2} {
-		b := start(t, Options{AckTimeout: 200 * time.Millisecond})
+		b := start(t, Options{AckTimeout: map[uint8]time.Duration{1: 200 * time.Millisecond, 2: patience}[version]})
 		p := b.peer("")
 		if err := b.d.Transmit(radio.Downlink{Gateway: euiA}); !errors.Is(err, concentrator.ErrGateway) {
 			t.Errorf("Transmit before PULL_DATA: %v, want ErrGateway", err)

@@ -57,7 +57,11 @@ var ackVersionsTests = []struct {
 func TestAckVersions(t *testing.T) {
 	for _, tt := range ackVersionsTests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := start(t, Options{AckTimeout: 200 * time.Millisecond})
+			o := Options{AckTimeout: 200 * time.Millisecond}
+			if tt.refused { // each is answered
+				o.AckTimeout = patience
+			}
+			b := start(t, o)
 			p := b.peer("")
 			if !p.pull(euiA, tt.pull) {
 				t.Fatal("no PULL_ACK")

@@ -42,7 +42,7 @@ func anyBucket() string { return fmt.Sprint("bucket", buckets.Add(1)) }
 // newBucket is a bucket on a server of its own.
 func newBucket(t *testing.T) jetstream.Options {
 	t.Helper()
-	return options(natstest.Start(t, 1, nil).Address(0))
+	return options(natstest.Start(t, 1, freeAddress).Address(0))
 }
 
 // options are those of a new bucket.
@@ -57,7 +57,7 @@ func options(addresses ...string) jetstream.Options {
 }
 
 func TestConform(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeAddress)
 	way := natstest.NewProxy(t, c.Address(0))
 	storetest.Conform(t, func() storetest.Subject {
 		o := options(way.Address())

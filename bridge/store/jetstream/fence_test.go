@@ -89,7 +89,7 @@ func await(t *testing.T, what string, yes func() bool) {
 // A leader that the servers do not hear any more has no lease when the next one leads, and what it
 // has sent before counts for nothing when it arrives after all.
 func TestFencing(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeAddress)
 	way := natstest.NewProxy(t, c.Address(0))
 	o := options(way.Address())
 	first := lead(t, o)
@@ -341,7 +341,7 @@ func TestLostCommits(t *testing.T) {
 
 // What is left of a commit that was given up is never part of another one.
 func TestDanglingParts(t *testing.T) {
-	c := natstest.Start(t, 1, nil)
+	c := natstest.Start(t, 1, freeAddress)
 	way := natstest.NewProxy(t, c.Address(0))
 	o := options(way.Address())
 	s := lead(t, o)

@@ -164,13 +164,8 @@ func TestPublish(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
 	var refused *net.OpError
-	if err := (Login{Broker: l.Addr().String()}).Watch(t.Context(), "#", nil, nil); !errors.As(err, &refused) {
+	if err := (Login{Broker: "127.0.0.1:1"}).Watch(t.Context(), "#", nil, nil); !errors.As(err, &refused) {
 		t.Errorf("%v", err)
 	}
 }

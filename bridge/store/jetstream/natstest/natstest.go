@@ -83,8 +83,8 @@ func (n inside) shutDown() {
 }
 
 // Start starts n servers on loopback, in this process, which end with the test. free returns an
-// address of loopback that nobody listens at; nil asks the kernel, which may give it to somebody else
-// before a server that has ended is back.
+// address of loopback that nobody listens at, and that the kernel gives to nobody: a server takes it
+// later, and again when it has ended and is back.
 func Start(t testing.TB, n int, free func(testing.TB) string) *Cluster {
 	t.Helper()
 	return start(t, n, free, func(a *addresses) node {
@@ -106,9 +106,6 @@ func StartProcesses(t testing.TB, n int, free func(testing.TB) string) *Cluster 
 
 func start(t testing.TB, n int, free func(testing.TB) string, run func(*addresses) node) *Cluster {
 	t.Helper()
-	if free == nil {
-		free = anyAddress
-	}
 	c := &Cluster{t: t, start: run, running: make([]node, n)}
 	var routes []string
 	for i := range n {
@@ -121,25 +118,16 @@ func start(t testing.TB, n int, free func(testing.TB) string, run func(*addresse
 			a.Routes = strings.Join(routes, ",")
 		}
 	}
-	for i := range n {
-		c.Revive(i)
-	}
 	t.Cleanup(func() {
 		for i := range n {
 			c.Stop(i)
 		}
 	})
+	for i := range n {
+		c.Revive(i)
+	}
 	c.Ready()
 	return c
-}
-
-func anyAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func port(t testing.TB, address string) int {
