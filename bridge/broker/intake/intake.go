@@ -10,7 +10,7 @@ import (
 // Limits of the long packets that are read, or carried out, at a time.
 const (
 	Long    = 4 << 10     // bytes; a packet that is not longer counts for nothing
-	most    = 256 << 10   // bytes of all of them
+	most    = 128 << 10   // bytes of all of them
 	ofOne   = most / 2    // of those of one application, or of strangers; a longer packet counts as that
 	waiting = time.Second // for room; then a packet that has not come gives way
 )
