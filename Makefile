@@ -47,7 +47,7 @@ RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/c
             lorawand/concentrator/virtual lorawand/concentrator/sx1302/script \
             lorawand/bridge/recording lorawand/bridge/chirpstack github.com/brocaar/chirpstack-api/... \
             github.com/golang/protobuf/... compress/... encoding/pem crypto/rsa crypto/ecdsa lorawand/bridge/audit \
-            lorawand/bridge/formatter/seccomp lorawand/bridge/formatter/cayennelpp \
+            lorawand/bridge/formatter/... reflect \
             github.com/mochi-mqtt/server/v2/hooks/... lorawand/bridge/classb lorawand/bridge/classc \
             lorawand/bridge/homeassistant/... unique context crypto/ecdh crypto/elliptic crypto/ed25519 \
             crypto/internal/hpke encoding/base32 encoding/hex errors fmt internal/fmtsort flag log sort container/... \
