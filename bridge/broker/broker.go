@@ -129,6 +129,7 @@ type Broker struct {
 	often   pace.ByName // what is told of refusals
 	logins  pace.Seldom
 	futile  pace.Budgets // of publishes that are refused, by application
+	hurry   pace.Hurry
 
 	handshakes pace.Handshakes
 	intake     intake.Intake
@@ -144,13 +145,12 @@ type Broker struct {
 	statuses status.Retained
 	sharing  sharing
 
-	seq   atomic.Uint64  // of the last message for a client
-	kept  atomic.Int64   // bytes that are kept for clients
-	turns pace.Turns     // of shared subscriptions
-	left  chan leftover  // for the janitor; room for one of each session
-	wg    sync.WaitGroup // the clients' writers
-	// buffers are those of the writers, of type *[]byte.
-	buffers sync.Pool
+	seq     atomic.Uint64  // of the last message for a client
+	kept    atomic.Int64   // bytes that are kept for clients
+	turns   pace.Turns     // of shared subscriptions
+	left    chan leftover  // for the janitor; room for one of each session
+	wg      sync.WaitGroup // the clients' writers
+	buffers sync.Pool      // of the writers, of type *[]byte
 	// stopping ends when the broker stops; stop ends it. Each push that waits is below it, so that
 	// none needs a goroutine for that: those of a flood took 5 MB.
 	stopping context.Context

@@ -30,7 +30,7 @@ func (s *bench) floods(r *raw, told <-chan Refused) {
 	long := strings.Repeat("x", 60<<10)
 	r.send(publishPacket(7, 2, pushTopic, long))
 	r.send(publishPacket(8, 2, pushTopic, long))
-	isTold(s.T, told, tooManyRefused)
+	isTold(s.T, told, flood)
 }
 
 // A client that is disconnected for a flood has got its answer, and the end of its connection is none that
@@ -40,7 +40,7 @@ func TestFloodAnswered(t *testing.T) {
 		s, told := futile(t)
 		r, _ := s.again(version, "dev", s.key1)
 		s.floods(r, told)
-		time.Sleep(floodPause + floodPause/10) // it reads late
+		time.Sleep(pace.FloodPause + pace.FloodPause/10) // it reads late
 		r.want(packets.Pubrec)
 		if version == 5 {
 			r.want(packets.Disconnect)
@@ -73,7 +73,7 @@ func TestFloodHoldsUpNobody(t *testing.T) {
 			r, _ := s.again(4, "dev", s.key1)
 			s.floods(r, told)
 			began := time.Now()
-			if ends(s); time.Since(began) > 2*floodPause {
+			if ends(s); time.Since(began) > 2*pace.FloodPause {
 				t.Errorf("it takes %v", time.Since(began))
 			}
 		})
@@ -85,7 +85,7 @@ func TestFloodOfAnother(t *testing.T) {
 	s, told := futile(t)
 	r, _ := s.again(5, "dev", s.key1)
 	for range 3 {
-		time.Sleep(floodPause + floodPause/10)
+		time.Sleep(pace.FloodPause + pace.FloodPause/10)
 		s.futile.Spend("app1", pace.Most, time.Now())
 		r.send(publishPacket(1, 1, pushTopic, ""))
 		r.want(packets.Puback)

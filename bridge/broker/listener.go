@@ -42,6 +42,7 @@ type conn struct {
 	packet []byte       // at hand
 	unread []byte       // of it, by the library
 	room   intake.Place // of the packet, if it is long
+	row    pace.Row     // of packets that come without a pause
 	floods bool         // its application has published too much that is refused, and it has a part in that
 	futile time.Time    // when its last publish was refused, or it has come
 

@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/packet"
 	"lorawand/bridge/v3"
 )
 
-// The library gets every PUBLISH as one of QoS 0, and no PUBREL: it would note the packet id
-// of a publish before it is known whether that can be carried out, keep 900 bytes for each
-// that is unfinished, and answer a PUBREL that comes again with an error. So what is
-// acknowledged to a client is up to us.
+// The library gets every PUBLISH as one of QoS 0, and no PUBREL: it would note the packet id of a publish before it is
+// known whether that can be carried out, keep 900 bytes for each that is unfinished, and answer a PUBREL that comes
+// again with an error. So what is acknowledged to a client is up to us.
 
 // publish takes notice of a PUBLISH, and returns what the library is to make of it.
 func (h *hook) publish(c *conn, cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
@@ -59,22 +60,19 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.ErrRejectPacket // the library has nothing to do with it
 }
 
-// floodPause is how long the place of a client that was disconnected for a flood stays taken: who comes back
-// at once has fewer of them.
-const floodPause = time.Second
-
-// endFlood ends the connection of a client whose application publishes too much that is refused.
-func (b *Broker) endFlood(c *conn) {
-	b.refuses(c, PublishRefused, tooManyRefused, "")
-	b.lines.Say(b.log, slog.LevelWarn, "an application publishes too much that is refused: its client is disconnected",
+// endFlood ends the connection of a client that sends too much, or too much that is refused.
+func (b *Broker) endFlood(c *conn) error {
+	b.refuses(c, PacketRefused, flood, "")
+	b.lines.Say(b.log, slog.LevelWarn, "an MQTT client sends too much, or too much that is refused: it is disconnected",
 		slog.String("application", c.login.Application), slog.String("client", clip(c.id)),
 		slog.String("address", c.addr.String()))
 	c.packet = nil
 	b.exceeds(c, packets.ErrMessageRateTooHigh)
 	select {
-	case <-time.After(floodPause):
+	case <-time.After(pace.FloodPause):
 	case <-b.stopping.Done():
 	}
+	return net.ErrClosed
 }
 
 // carryOut does what a client's publish asks for, unless it is refused.
@@ -99,10 +97,9 @@ func (b *Broker) carryOut(c *conn, pk *packets.Packet) (refused bool, err error)
 	return false, err
 }
 
-// released answers a PUBREL. It is a success also where the exchange is over already: a
-// client that has not seen its PUBCOMP sends PUBREL once more when it comes back. A client
-// of MQTT 5 can have as many of these as its receive maximum, so the last so many are
-// remembered; MQTT 3 has no other answer.
+// released answers a PUBREL. It is a success also where the exchange is over already: a client that has not seen
+// its PUBCOMP sends PUBREL once more when it comes back. A client of MQTT 5 can have as many of these as its
+// receive maximum, so the last so many are remembered; MQTT 3 has no other answer.
 func (b *Broker) released(cl *mqtt.Client, id uint16) {
 	answer := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubcomp}, PacketID: id}
 	if !b.session(cl.ID).received.Release(id) {

@@ -41,13 +41,15 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) readPacket() error {
 	c.room.Leave() // the packet before was carried out
 	if c.floods {
-		c.b.endFlood(c)
-		return net.ErrClosed
+		return c.b.endFlood(c)
 	}
 	runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time
 	first, err := c.in.ReadByte()
 	if err != nil {
 		return err
+	}
+	if !packet.IsAnswer(first) && !c.b.hurry.Take(c.login.Application, &c.row, c.done) {
+		return c.b.endFlood(c)
 	}
 	if connect := first>>4 == packets.Connect; !connect && c.level == 0 {
 		return errNotConnect

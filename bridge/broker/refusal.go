@@ -34,7 +34,7 @@ const (
 const (
 	noRight           = "no_right"
 	tooManyUnfinished = "too_many_unfinished" // publishes of QoS 2 that were not released
-	tooManyRefused    = "too_many_refused"    // publishes of the application
+	flood             = "flood"               // too much, or too much that is refused
 	noPush            = "no_topic_of_a_push"  // the topic is another, such as one of another application
 	notOwn            = "not_of_the_application"
 	tooLong           = "filter_too_long"
@@ -74,12 +74,12 @@ func reason(err error) string {
 // checkPush reports whether a client may push to a topic, and tells if not.
 func (b *Broker) checkPush(c *conn, topic string) (device, suffix string, ok bool) {
 	device, suffix, ok = v3.ParsePush(topic, c.login.Application, c.login.Tenant)
-	switch {
-	case !ok:
-		b.refuses(c, PublishRefused, noPush, topic)
-	case !c.login.Rights.Has(access.TrafficDownWrite):
-		b.refuses(c, PublishRefused, noRight, topic)
-		ok = false
+	why := noPush
+	if ok {
+		ok, why = c.login.Rights.Has(access.TrafficDownWrite), noRight
+	}
+	if !ok {
+		b.refuses(c, PublishRefused, why, topic)
 	}
 	return device, suffix, ok
 }

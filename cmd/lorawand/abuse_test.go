@@ -28,8 +28,9 @@ const (
 
 // These limits hold while clients abuse the broker.
 const (
-	abuseMemory  = 32 << 20     // bytes of RSS, at most, ever
-	starvedExtra = 100 * 40_000 // more bytes where the collector of garbage has to wait for a processor as all others
+	abuseMemory  = 32 << 20              // bytes of RSS, at most, ever
+	starvedExtra = 100 * 40_000          // more bytes where the collector of garbage has to wait for a processor as all others
+	starvedFrom  = 10 * time.Millisecond // what another program takes for a byte then; in peace 0.5 ms
 	abuseLatency = 50 * time.Millisecond
 	abuseFactor  = 10        // times the latency of the same run without abuse
 	floodFactor  = 3         // the same for frames of nobody, which are on each gateway's air
@@ -237,7 +238,7 @@ func (a *abused) watched(way abuse) (p99, machine time.Duration) {
 	p99, machine = latencies[len(latencies)*99/100], echoes[len(echoes)*99/100]
 	peak := a.peak()
 	most := int64(abuseMemory)
-	if machine > abuseLatency {
+	if machine > starvedFrom {
 		most += starvedExtra
 	}
 	if peak > most {

@@ -11,6 +11,9 @@ const (
 	Most      = 1000
 )
 
+// FloodPause is how long the place of a client that was disconnected for a flood stays taken.
+const FloodPause = time.Second
+
 // Budgets are what names may spend, each for itself. The zero value is ready.
 type Budgets struct {
 	mu    sync.Mutex

@@ -68,6 +68,12 @@ const (
 	connectWillQoS = connectWillQoS1 | connectWillQoS2
 )
 
+// IsAnswer reports whether a packet answers a PUBLISH or PUBREL of the broker.
+func IsAnswer(first byte) bool {
+	typ := first >> 4
+	return typ == packets.Puback || typ == packets.Pubrec || typ == packets.Pubcomp
+}
+
 // CheckConnect checks the body of a CONNECT and returns its protocol level. Of a
 // level that is not served only the level is read.
 func CheckConnect(first byte, rest []byte) (level byte, f Refusal) {
