@@ -27,7 +27,7 @@ const (
 	// perDevice is how many uplinks, other messages and events of a device are kept.
 	perDevice = 50
 	// longShare is the share of the limit that messages of a device may take besides its uplinks: what an
-	// application pushes, which can be long, drives out no other's.
+	// application pushes to one, which can be long, does not drive out all else.
 	longShare = 10 // one tenth
 )
 

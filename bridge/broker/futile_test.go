@@ -26,11 +26,11 @@ func futile(t *testing.T) (*bench, <-chan Refused) {
 // floods has a client flood: it sends a push of QoS 2 that costs more than is earned meanwhile, and more behind it.
 func (s *bench) floods(r *raw, told <-chan Refused) {
 	s.Helper()
-	s.futile.Spend("app1", pace.Most, time.Now())
+	s.futile.Spend("app1", pace.Most, time.Now().Add(time.Minute)) // nothing is earned before
 	long := strings.Repeat("x", 60<<10)
 	r.send(publishPacket(7, 2, pushTopic, long))
 	r.send(publishPacket(8, 2, pushTopic, long))
-	isTold(s.T, told, flood)
+	isTold(s.T, told, tooManyRefused)
 }
 
 // A client that is disconnected for a flood has got its answer, and the end of its connection is none that
@@ -86,7 +86,7 @@ func TestFloodOfAnother(t *testing.T) {
 	r, _ := s.again(5, "dev", s.key1)
 	for range 3 {
 		time.Sleep(pace.FloodPause + pace.FloodPause/10)
-		s.futile.Spend("app1", pace.Most, time.Now())
+		s.futile.Spend("app1", pace.Most, time.Now().Add(time.Minute)) // nothing is earned before
 		r.send(publishPacket(1, 1, pushTopic, ""))
 		r.want(packets.Puback)
 	}

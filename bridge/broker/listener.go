@@ -43,6 +43,7 @@ type conn struct {
 	unread []byte       // of it, by the library
 	room   intake.Place // of the packet, if it is long
 	row    pace.Row     // of packets that come without a pause
+	counts bool         // it is no answer that was waited for
 	floods bool         // its application has published too much that is refused, and it has a part in that
 	futile time.Time    // when its last publish was refused, or it has come
 
@@ -133,14 +134,7 @@ func (c *conn) cut() {
 }
 
 // isOver reports whether the library has done with the connection.
-func (c *conn) isOver() bool {
-	select {
-	case <-c.over:
-		return true
-	default:
-		return false
-	}
-}
+func (c *conn) isOver() bool { return pace.IsClosed(c.over) }
 
 // door is what is spoken below MQTT.
 type door uint8

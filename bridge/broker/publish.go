@@ -60,12 +60,15 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.ErrRejectPacket // the library has nothing to do with it
 }
 
-// endFlood ends the connection of a client that sends too much, or too much that is refused.
-func (b *Broker) endFlood(c *conn) error {
-	b.refuses(c, PacketRefused, flood, "")
-	b.lines.Say(b.log, slog.LevelWarn, "an MQTT client sends too much, or too much that is refused: it is disconnected",
+// endFlood ends the connection of a client that sends too much, if it has not ended.
+func (b *Broker) endFlood(c *conn, what Refusal, why string) error {
+	if pace.IsClosed(c.done) {
+		return net.ErrClosed
+	}
+	b.refuses(c, what, why, "")
+	b.lines.Say(b.log, slog.LevelWarn, "an MQTT client sends too much: it is disconnected",
 		slog.String("application", c.login.Application), slog.String("client", clip(c.id)),
-		slog.String("address", c.addr.String()))
+		slog.String("address", c.addr.String()), slog.String("reason", why))
 	c.packet = nil
 	b.exceeds(c, packets.ErrMessageRateTooHigh)
 	select {

@@ -11,6 +11,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/broker/intake"
+	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/packet"
 )
 
@@ -18,10 +19,8 @@ import (
 // MQTT allows: see package packet. It belongs to the connection's goroutine.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.unread) == 0 {
-		select {
-		case <-c.done: // what was sent before is not for us any more
+		if pace.IsClosed(c.done) { // what was sent before is not for us any more
 			return 0, net.ErrClosed
-		default:
 		}
 		if err := c.readPacket(); err != nil {
 			return 0, c.refused(err)
@@ -41,16 +40,17 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) readPacket() error {
 	c.room.Leave() // the packet before was carried out
 	if c.floods {
-		return c.b.endFlood(c)
+		return c.b.endFlood(c, PublishRefused, tooManyRefused)
+	}
+	if c.counts && !c.b.hurry.Take(c.login.Application, &c.row, c.done) {
+		return c.b.endFlood(c, PacketRefused, tooFast)
 	}
 	runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time
 	first, err := c.in.ReadByte()
 	if err != nil {
 		return err
 	}
-	if !packet.IsAnswer(first) && !c.b.hurry.Take(c.login.Application, &c.row, c.done) {
-		return c.b.endFlood(c)
-	}
+	c.counts = !packet.IsAnswer(first)
 	if connect := first>>4 == packets.Connect; !connect && c.level == 0 {
 		return errNotConnect
 	}

@@ -34,7 +34,8 @@ const (
 const (
 	noRight           = "no_right"
 	tooManyUnfinished = "too_many_unfinished" // publishes of QoS 2 that were not released
-	flood             = "flood"               // too much, or too much that is refused
+	tooManyRefused    = "too_many_refused"    // publishes of the application
+	tooFast           = "too_fast"            // packets without a pause
 	noPush            = "no_topic_of_a_push"  // the topic is another, such as one of another application
 	notOwn            = "not_of_the_application"
 	tooLong           = "filter_too_long"

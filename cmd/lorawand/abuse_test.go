@@ -29,7 +29,7 @@ const (
 // These limits hold while clients abuse the broker.
 const (
 	abuseMemory  = 32 << 20              // bytes of RSS, at most, ever
-	starvedExtra = 100 * 40_000          // more bytes where the collector of garbage has to wait for a processor as all others
+	starvedExtra = 100 * 40_000          // more bytes where the collector of garbage has to wait as all others
 	starvedFrom  = 10 * time.Millisecond // what another program takes for a byte then; in peace 0.5 ms
 	abuseLatency = 50 * time.Millisecond
 	abuseFactor  = 10        // times the latency of the same run without abuse

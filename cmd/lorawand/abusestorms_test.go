@@ -362,6 +362,7 @@ func (a *abused) unreadAnswers() {
 	many := [][]byte{
 		bytes.Repeat(packetOf(0xc0), 2000),
 		bytes.Repeat(packetOf(0x62, []byte{0, 7}), 1000),
+		bytes.Repeat(packetOf(0x50, []byte{0, 7}), 1000),
 		bytes.Repeat(packetOf(0x82, []byte{0, 1}, text("v3/app2/devices/+/up"), []byte{1}), 200),
 		bytes.Repeat(packetOf(0x32, text("x"), []byte{0, 1}), 500),
 	}

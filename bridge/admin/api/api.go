@@ -37,7 +37,7 @@ type API struct {
 	listener net.Listener
 	server   *http.Server
 	backoff  access.Backoff
-	futile   pace.Budgets  // of requests that are refused, by application
+	futile   futile        // requests that are refused
 	lines    pace.Lines    // of the log, that clients can cause
 	big      chan struct{} // full while a long body is at work
 	streams  streams

@@ -5,8 +5,10 @@ package api
 import (
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
+	"lorawand/bridge/access"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/v3"
 )
@@ -24,7 +26,7 @@ func (c *call) pace(err error) error {
 	if long < 0 || long > maxBody { // of longer ones there is one at a time
 		long = maxBody
 	}
-	if !c.known || !c.isRefusal(err) || c.api.futile.Spend(c.who.Application, pace.Cost(int(long)), time.Now()) {
+	if !c.known || !c.isRefusal(err) || !c.api.futile.floods(c.who, int(long), time.Now()) {
 		return err
 	}
 	c.api.lines.Say(c.api.log, slog.LevelWarn, "too many requests of an application are refused: it has to wait",
@@ -45,6 +47,30 @@ func (c *call) pace(err error) error {
 			attribute("key", "http:application:"+c.who.Application), {Name: "rate", Number: perMinute, Numeric: true},
 		},
 	}
+}
+
+// mostRefused bounds how many keys are remembered; beyond that they begin anew.
+const mostRefused = 1024
+
+// futile are the requests that are refused. The zero value is ready.
+type futile struct {
+	pace.Budgets // by application
+
+	mu   sync.Mutex
+	last map[string]time.Time // when a key was refused something, by its id
+}
+
+// floods takes notice of a refused request, and reports whether its client has to wait: one that is refused something
+// seldom does not, whatever others of its application do.
+func (f *futile) floods(who access.Login, bytes int, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last == nil || len(f.last) > mostRefused {
+		f.last = map[string]time.Time{}
+	}
+	last := f.last[who.KeyID]
+	f.last[who.KeyID] = now
+	return f.Floods(who.Application, &last, bytes, now)
 }
 
 // isRefusal reports whether a request has failed by what the application has asked for, or by its scripts.

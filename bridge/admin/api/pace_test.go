@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"lorawand/bridge/access"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/v3"
 )
@@ -42,7 +44,7 @@ func TestTooManyRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := *s
 			s.T = t
-			s.api.futile = pace.Budgets{}
+			s.api.futile.Budgets = pace.Budgets{}
 			s.wants(tt.key, tt.method, tt.path, tt.body, tt.status)
 			s.api.futile.Spend("app1", pace.Most, time.Now().Add(time.Second)) // of what is earned meanwhile, too
 			began := time.Now()
@@ -65,8 +67,38 @@ func TestTooManyRefused(t *testing.T) {
 		})
 	}
 	s.api.futile.Spend("app1", pace.Most, time.Now().Add(time.Second))
+	s.wants("app", "GET", unknown, "", 404) // it is the first one for a while
 	s.wants("app", "GET", unknown, "", 429, `"code":8`, `"namespace":"pkg/ratelimit","name":"rate_limit_exceeded"`,
 		"rate limit of `6000` accesses per minute exceeded for resource `http:application:app1`", `"rate":6000`)
+}
+
+// A key that is refused something seldom has no part in what others of its application do.
+func TestSeldomRefused(t *testing.T) {
+	var f futile
+	now := time.Now()
+	flooder, other := access.Login{Application: "app1", KeyID: "A"}, access.Login{Application: "app1", KeyID: "B"}
+	floods := 0
+	for i := range 2 * pace.Most {
+		if f.floods(flooder, 0, now) {
+			floods++
+		}
+		if i%100 == 0 {
+			now = now.Add(2 * time.Second)
+			if f.floods(other, 0, now) {
+				t.Errorf("after %d of the other one a client has to wait", i)
+			}
+			f.Spend("app1", pace.Most, now)
+		}
+	}
+	if floods < pace.Most {
+		t.Errorf("%d of %d have to wait", floods, 2*pace.Most)
+	}
+	for i := range 2 * mostRefused {
+		f.floods(access.Login{Application: "app1", KeyID: strconv.Itoa(i)}, 0, now)
+	}
+	if n := len(f.last); n > mostRefused+1 {
+		t.Errorf("%d keys are remembered", n)
+	}
 }
 
 // Long requests cost more.

@@ -7,13 +7,12 @@ import (
 
 // A client whose packets come without a pause may send row of them in rowTime, and the clients of one application
 // that do so share that: else a few connections take all processors, and a datagram waits until the runtime
-// looks at the network by itself, which it does each 10 ms. Answers to what the broker sends do not count: it sends
-// no more than a client takes.
+// looks at the network by itself, which it does each 10 ms.
 const (
 	row     = 32
 	rowTime = time.Millisecond
-	// mostHurry is for how long, in all and without a pause, a client may be slowed down: what it has sent waits
-	// in the kernel meanwhile, also when it has left.
+	// mostHurry is for how much longer a client may be slowed down than it has paused: what it has sent waits in the
+	// kernel meanwhile, also when it has left.
 	mostHurry = 5 * time.Second
 )
 
@@ -30,8 +29,8 @@ type Row struct {
 	slowed  time.Duration // less what rows have taken longer than they need
 }
 
-// Take takes notice of a client's packet, and waits where the client hurries, until closed is closed. It reports
-// false if that one has been slowed down for too long.
+// Take takes notice of a client's packet, and waits where the client hurries. It reports false if that one has been
+// slowed down for too long, or closed was closed meanwhile.
 func (h *Hurry) Take(application string, r *Row, closed <-chan struct{}) bool {
 	if r.packets++; r.packets < row {
 		return true
@@ -48,7 +47,7 @@ func (h *Hurry) Take(application string, r *Row, closed <-chan struct{}) bool {
 	select {
 	case <-time.After(rest):
 	case <-closed:
-		return true
+		return false
 	}
 	r.began = r.began.Add(rest)
 	return r.slowed < mostHurry
@@ -67,4 +66,14 @@ func (h *Hurry) add(application string, n int) int {
 		delete(h.waiting, application)
 	}
 	return n
+}
+
+// IsClosed reports whether a channel that nobody sends on is closed.
+func IsClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
