@@ -49,6 +49,8 @@ type abuse struct {
 }
 
 var abuses = []abuse{
+	{"pushes that are refused", (*abused).refusedPushes, 0, 0, nil},
+	{"pushes that are refused, long", (*abused).longPushes, 0, 0, nil},
 	{"mutated packets before the login", (*abused).mutatedBeforeLogin, 0, 0, nil},
 	{"mutated packets after the login", (*abused).mutatedAfterLogin, 0, 0, nil},
 	{"half-open connections", (*abused).halfOpen, 0, 0, nil},
@@ -58,8 +60,6 @@ var abuses = []abuse{
 	{"logins without end", (*abused).logins, 0, 0, nil},
 	{"subscriptions without end", (*abused).subscriptions, 0, 0, nil},
 	{"wrong keys", (*abused).wrongKeys, 0, 0, nil},
-	{"pushes that are refused", (*abused).refusedPushes, 0, 0, nil},
-	{"pushes that are refused, long", (*abused).longPushes, 0, 0, nil},
 	{"answers that are not read", (*abused).unreadAnswers, 0, 0, nil},
 	{"packets that are never finished", (*abused).unfinished, 0, 0, nil},
 	{"publishes that are never released", (*abused).unreleased, 0, 0, nil},
