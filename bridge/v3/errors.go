@@ -254,11 +254,6 @@ func NotServed(reason error) *Error {
 		attribute("reason", reason.Error()))
 }
 
-// NotStored says that the queue could not be stored and is unchanged.
-func NotStored() *Error {
-	return newError(ours, "not_stored", codeUnavailable, "downlink queue could not be stored")
-}
-
 // AppendStatus appends the Error as the HTTP API tells it: the status of gRPC with the
 // Error as its only detail.
 func (e *Error) AppendStatus(dst []byte) []byte {

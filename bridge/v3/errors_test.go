@@ -32,7 +32,6 @@ func TestErrors(t *testing.T) {
 		{Invalid("f", "why"), "{\"namespace\":\"pkg/errors\",\"name\":\"validation\",\"message_format\":\"invalid `{field}`: {reason}\",\"attributes\":{\"field\":\"f\",\"reason\":\"why\"},\"code\":3}", "invalid `f`: why (validation)"},
 		{NotDecoded("no\nJSON"), `{"namespace":"lorawand","name":"decode_downlinks","message_format":"decode downlink messages: {reason}","attributes":{"reason":"no\nJSON"},"code":3}`, "decode downlink messages: no JSON (decode_downlinks)"},
 		{NotServed(errors.New("class B")), `{"namespace":"lorawand","name":"not_served","message_format":"no downlinks for this device: {reason}","attributes":{"reason":"class B"},"code":12}`, "no downlinks for this device: class B (not_served)"},
-		{NotStored(), `{"namespace":"lorawand","name":"not_stored","message_format":"downlink queue could not be stored","code":14}`, "downlink queue could not be stored (not_stored)"},
 	}
 	for _, tt := range tests {
 		w := writer{b: []byte("{")}

@@ -13,12 +13,9 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// floodPause is how long a client waits for the answer that says that too many requests of its
-// application are refused: else it would ask again at once.
-const floodPause = time.Second
-
 // pace returns the error of a request that is refused; or, where too many of the client's application
-// are, waits and returns the one that says so, which is that of The Things Stack.
+// are, waits, else the client would ask again at once, and returns the one that says so, which is that
+// of The Things Stack.
 //
 // Source: pkg/ratelimit (config.go, result.go) of The Things Stack v3.32.
 func (c *call) pace(err error) error {
@@ -32,7 +29,7 @@ func (c *call) pace(err error) error {
 	c.api.lines.Say(c.api.log, slog.LevelWarn, "too many requests of an application are refused: it has to wait",
 		slog.String("application", c.who.Application), slog.String("key", c.who.KeyID),
 		slog.String("address", c.r.RemoteAddr))
-	c.wait(floodPause)
+	c.wait(pace.FloodPause)
 	const perMinute = 60 * pace.PerSecond
 	for name, value := range map[string]int{
 		"X-Rate-Limit-Limit": perMinute, "X-Rate-Limit-Available": 0, "X-Rate-Limit-Reset": pace.Most / pace.PerSecond,

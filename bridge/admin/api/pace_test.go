@@ -53,7 +53,7 @@ func TestTooManyRefused(t *testing.T) {
 				!limited && r.StatusCode != tt.status {
 				t.Errorf("status %d", r.StatusCode)
 			}
-			if took := time.Since(began); tt.limited != (took >= floodPause) {
+			if took := time.Since(began); tt.limited != (took >= pace.FloodPause) {
 				t.Errorf("the answer takes %v", took)
 			}
 			for name, want := range map[string]string{
@@ -128,7 +128,7 @@ func TestIsRefusal(t *testing.T) {
 	}{
 		{v3.QueueFull(), true},
 		{fmt.Errorf("around: %w", v3.QueueFull()), true},
-		{v3.NotStored(), false},
+		{&v3.Error{Name: "not_stored", Code: codeUnavailable}, false},
 		{&v3.Error{Name: "script", Code: codeUnknown}, true},
 		{errors.New("invalid"), true},
 		{context.DeadlineExceeded, false},

@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// A Budget has so much to spend for each second, and what it saves of that, up to Most.
+// A budget has so much to spend for each second, and what it saves of that, up to Most, in publishes or requests
+// that are refused: see Cost.
 const (
 	PerSecond = 100
 	Most      = 1000
 )
 
-// FloodPause is how long the place of a client that was disconnected for a flood stays taken.
+// FloodPause is how long a client that floods waits: the place of one that was disconnected stays taken, and one over
+// HTTP gets its answer then.
 const FloodPause = time.Second
 
 // Budgets are what names may spend, each for itself. The zero value is ready.
