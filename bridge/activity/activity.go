@@ -1,7 +1,7 @@
 // Package activity remembers what every device did last: its last messages, its last
 // events and its last join, in memory only. All of it together has a limit: when that
-// is reached the oldest goes, but of each device the last uplink and the last join go
-// after all else.
+// is reached the oldest of the application that has the most goes, but of each device the
+// last uplink and the last join go after all else.
 //
 // Messages are kept as they were published and are not read before somebody asks, so
 // that they cost the radio nothing.
@@ -9,7 +9,6 @@ package activity
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"sync"
 	"unsafe"
@@ -45,10 +44,10 @@ type Log struct {
 
 	mu      sync.Mutex
 	devices map[session.ID]*device
-	size    int    // bytes
-	seq     uint64 // of the newest record
-	older   queue  // goes first
-	latest  queue  // the last uplink and the last join of each device
+	size    int               // bytes
+	seq     uint64            // of the newest record
+	older   map[string]*queue // of each application; goes first
+	latest  queue             // the last uplink and the last join of each device
 
 	followers []*follower
 	hour      event.Hour // uplinks
@@ -57,6 +56,7 @@ type Log struct {
 // device is what is remembered of a device. Its records are oldest first.
 type device struct {
 	id      session.ID
+	older   *queue    // of its application
 	uplinks []*record // the last is in Log.latest
 	others  []*record
 	events  []*record
@@ -70,6 +70,7 @@ type device struct {
 // record is a message or an event. It stands in a queue of Log and in its device.
 type record struct {
 	prev, next *record
+	in         *queue
 	owner      *device
 	seq        uint64
 	at         radio.HostTime
@@ -84,8 +85,7 @@ func New(limit int) *Log {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	l := &Log{limit: limit, devices: map[session.ID]*device{}}
-	l.older.init()
+	l := &Log{limit: limit, devices: map[session.ID]*device{}, older: map[string]*queue{}}
 	l.latest.init()
 	return l
 }
@@ -106,7 +106,7 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 	d := l.device(session.ID{Application: m.Application, Device: m.Device})
 	l.tell(Item{Device: d.id, Message: m, At: at})
 	if m.Suffix != v3.Up || bytes.HasSuffix(m.Payload, simulated) {
-		l.add(d, &d.others, r, &l.older)
+		l.add(d, &d.others, r, d.older)
 		for cost(d.others) > l.limit/longShare && len(d.others) > 1 {
 			l.drop(d.others[0])
 			d.others = slices.Delete(d.others, 0, 1)
@@ -115,7 +115,7 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 		d.count++
 		l.hour.Add(at)
 		if n := len(d.uplinks); n > 0 {
-			d.uplinks[n-1].moveTo(&l.older)
+			d.uplinks[n-1].moveTo(d.older)
 		}
 		l.add(d, &d.uplinks, r, &l.latest)
 	}
@@ -137,7 +137,7 @@ func (l *Log) Event(e *event.Event) {
 		l.drop(d.events[n-1])
 		d.events = d.events[:n-1]
 	}
-	l.add(d, &d.events, r, &l.older)
+	l.add(d, &d.events, r, d.older)
 	if e.Kind == event.JoinAccepted || e.Kind == event.JoinRefused {
 		if d.join != nil {
 			l.drop(d.join)
@@ -188,7 +188,15 @@ func (l *Log) Forget(ids ...session.ID) {
 func (l *Log) device(id session.ID) *device {
 	d := l.devices[id]
 	if d == nil {
-		d = &device{id: id}
+		q := l.older[id.Application]
+		if q == nil {
+			q = &queue{}
+			q.init()
+			l.older[id.Application] = q
+		}
+		q.devices++
+		q.size += deviceCost
+		d = &device{id: id, older: q}
 		l.devices[id] = d
 		l.size += deviceCost
 	}
@@ -199,6 +207,10 @@ func (l *Log) device(id session.ID) *device {
 func (l *Log) leave(d *device) {
 	delete(l.devices, d.id)
 	l.size -= deviceCost
+	d.older.size -= deviceCost
+	if d.older.devices--; d.older.devices == 0 {
+		delete(l.older, d.id.Application)
+	}
 }
 
 // add adds a record to a list of a device. The oldest goes when there are too many.
@@ -236,7 +248,7 @@ func (l *Log) drop(r *record) {
 // shrink forgets what is too much.
 func (l *Log) shrink() {
 	for l.size > l.limit {
-		r := cmp.Or(l.older.first(), l.latest.first())
+		r := l.oldest()
 		if r == nil {
 			return
 		}
@@ -246,6 +258,20 @@ func (l *Log) shrink() {
 			l.leave(r.owner)
 		}
 	}
+}
+
+// oldest returns what goes next; nil: nothing is left.
+func (l *Log) oldest() *record {
+	var most *queue
+	for _, q := range l.older {
+		if q.first() != nil && (most == nil || q.size > most.size) {
+			most = q
+		}
+	}
+	if most == nil {
+		return l.latest.first()
+	}
+	return most.first()
 }
 
 // remove takes a record out of the lists of its device. What goes is nearly always
@@ -272,7 +298,11 @@ func (d *device) isEmpty() bool {
 
 // queue is the records in the order in which they go; root is before the first and
 // behind the last.
-type queue struct{ root record }
+type queue struct {
+	root    record
+	size    int // bytes, with the entries of its devices
+	devices int // of the application
+}
 
 func (q *queue) init() { q.root.prev, q.root.next = &q.root, &q.root }
 
@@ -284,13 +314,15 @@ func (q *queue) first() *record {
 }
 
 func (q *queue) push(r *record) {
-	r.prev, r.next = q.root.prev, &q.root
+	r.in, r.prev, r.next = q, q.root.prev, &q.root
 	r.prev.next, q.root.prev = r, r
+	q.size += r.cost
 }
 
 func (r *record) unlink() {
 	r.prev.next, r.next.prev = r.next, r.prev
-	r.prev, r.next = nil, nil
+	r.in.size -= r.cost
+	r.in, r.prev, r.next = nil, nil, nil
 }
 
 // moveTo puts a record at the end of another queue.

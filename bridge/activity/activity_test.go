@@ -66,7 +66,7 @@ func TestSummary(t *testing.T) {
 		t.Errorf("%+v", j)
 	}
 	l.Forget(dev, id("app1", "nobody"))
-	if l.Summary(dev, 0) != nil || l.size != 0 || l.older.first() != nil || l.latest.first() != nil {
+	if l.Summary(dev, 0) != nil || l.size != 0 || len(l.older) != 0 || l.latest.first() != nil {
 		t.Errorf("%d bytes are left of a device that is gone", l.size)
 	}
 }
@@ -236,6 +236,30 @@ func TestFollow(t *testing.T) {
 	stopOne()
 	if len(l.followers) != maxFollowers-2 {
 		t.Errorf("%d followers", len(l.followers))
+	}
+}
+
+// An application that has the most loses its own, also what it has pushed to devices that are not there.
+func TestShares(t *testing.T) {
+	l := New(0)
+	other := id("app1", "dev1")
+	for i := range perDevice {
+		l.Message(up(other, i, ""), 0)
+	}
+	for i := range 10_000 {
+		l.Message(v3.Message{
+			Application: "app2", Device: fmt.Sprint("made-up", i), Suffix: v3.DownFailed, Payload: make([]byte, i%2*60_000),
+		}, 0)
+	}
+	if n := len(l.Messages(other, v3.Up)); n != perDevice {
+		t.Errorf("%d messages of the other application are left", n)
+	}
+	if l.size > l.limit || len(l.Messages(id("app2", "made-up9999"), v3.DownFailed)) != 1 {
+		t.Errorf("%d bytes; the last message is lost", l.size)
+	}
+	l.Forget(other)
+	if l.older["app1"] != nil {
+		t.Error("the share of an application without devices is left")
 	}
 }
 
