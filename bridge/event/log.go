@@ -14,7 +14,8 @@ import (
 
 // Log writes events to the log, sends them to followers, and remembers the last
 // ones. Events that strangers on the air or on the network can cause are kept
-// apart, so that strangers cannot push out the decisions.
+// apart, so that strangers cannot push out the decisions; nor can one application
+// push out those of another.
 //
 // It may be used by several goroutines.
 type Log struct {
@@ -48,21 +49,60 @@ const (
 type rememberedEvent struct {
 	seq   uint64
 	event Event
+	next  int // the place of the next one of the application
 }
 
-// eventRing holds the last events; a new one replaces the oldest.
+// eventRing holds the last events; a new one replaces the oldest of the application
+// that has the most. Events of no device are as those of one more application.
 type eventRing struct {
-	events []rememberedEvent
-	first  int
+	events []rememberedEvent // in no order
+	shares map[string]share  // of applications
 }
+
+// share is the events of an application: the places of the oldest and the newest, and how
+// many there are.
+type share struct{ first, last, n int }
 
 func (r *eventRing) add(e rememberedEvent, size int) {
-	if len(r.events) < size {
+	place := len(r.events)
+	if place < size {
 		r.events = append(r.events, e)
-		return
+	} else {
+		place = r.replaceable()
+		r.events[place] = e
 	}
-	r.events[r.first] = e
-	r.first = (r.first + 1) % size
+	s, ok := r.shares[e.event.Device.Application]
+	if ok {
+		r.events[s.last].next = place
+	} else {
+		s.first = place
+	}
+	s.last = place
+	s.n++
+	if r.shares == nil {
+		r.shares = map[string]share{}
+	}
+	r.shares[e.event.Device.Application] = s
+}
+
+// replaceable takes the oldest event of the application that has the most out of its
+// share, and returns its place.
+func (r *eventRing) replaceable() (place int) {
+	var application string
+	var most share
+	for of, s := range r.shares {
+		if s.n > most.n {
+			application, most = of, s
+		}
+	}
+	place = most.first
+	most.first = r.events[place].next
+	if most.n--; most.n == 0 {
+		delete(r.shares, application)
+	} else {
+		r.shares[application] = most
+	}
+	return place
 }
 
 // NewLog returns a Log that has no events.
@@ -77,7 +117,7 @@ func (l *Log) Write(e *Event) {
 	if e.Kind == UplinkDropped {
 		l.dropped.Add(e.Host)
 	}
-	entry, level := rememberedEvent{l.seq, *e}, e.level()
+	entry, level := rememberedEvent{seq: l.seq, event: *e}, e.level()
 	switch {
 	case e.Kind == GatewayRefused:
 		if !l.unknown.add(entry, sameGateway) {
@@ -145,7 +185,7 @@ func (l *Log) recent(match func(*Event) bool) []Event {
 		l.scripts.events, l.clients.events, l.logins.events,
 	)
 	for _, s := range l.unknown {
-		all = append(all, rememberedEvent{s.seq, s.Event})
+		all = append(all, rememberedEvent{seq: s.seq, event: s.Event})
 	}
 	order.By(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,6 +33,37 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	}
 	if n := len(l.Recent(nil)); n != 1+4*maxNoise {
 		t.Errorf("%d events remembered", n)
+	}
+}
+
+// An application that has many events loses its own oldest, and no other loses one that has few.
+func TestApplicationsShareEvents(t *testing.T) {
+	l := NewLog(slog.New(slog.DiscardHandler))
+	written := map[string][]string{}
+	for i := range 10 * maxDecisions {
+		for application, each := range map[string]int{"app1": 2048, "app2": 1, "app3": 3, "": 4} {
+			if i%each == 0 {
+				id := fmt.Sprint(application, i)
+				l.Write(&Event{Kind: DownlinkSent, Device: session.ID{Application: application}, CorrelationIDs: []string{id}})
+				written[application] = append(written[application], id)
+			}
+		}
+	}
+	left := map[string][]string{}
+	for _, e := range l.Recent(nil) {
+		left[e.Device.Application] = append(left[e.Device.Application], e.CorrelationIDs...)
+	}
+	const third = maxDecisions/3 - 3
+	sum := 0
+	for application, least := range map[string]int{"app1": 5, "app2": third, "app3": third, "": third} {
+		got, all := left[application], written[application]
+		if n := len(got); n < least || !slices.Equal(got, all[len(all)-n:]) {
+			t.Errorf("%q: %d events are left, the newest of which there should be at least %d", application, n, least)
+		}
+		sum += len(got)
+	}
+	if sum != maxDecisions {
+		t.Errorf("%d events are left", sum)
 	}
 }
 
