@@ -137,7 +137,7 @@ func (c *call) holdBack(err error) {
 	if !errors.As(err, &e) || e.Code != codeUnauthenticated && e.Code != codeInvalidArgument {
 		return
 	}
-	c.wait(c.api.backoff.Failed(conns.AddressOf(c.r.RemoteAddr), time.Now()))
+	c.wait(c.api.backoff.Failed(conns.SourceOf(c.r.RemoteAddr), time.Now()))
 }
 
 // rightNames are those of The Things Stack that a right of ours stands for.

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"lorawand/bridge/broker/pace"
 )
 
 // Waiting returns a listener with at most n connections open. More wait in the kernel.
@@ -27,8 +29,8 @@ func (l *waiting) Accept() (net.Conn, error) {
 	return &counted{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
-// Few returns a listener with at most all connections open, and perAddress of each IP
-// address. It closes more at once.
+// Few returns a listener with at most all connections open, and perAddress of each source:
+// see SourceOf. It closes more at once.
 func Few(l net.Listener, all, perAddress int) net.Listener {
 	return &few{Listener: l, max: all, perAddress: perAddress, open: map[netip.Addr]int{}}
 }
@@ -49,7 +51,7 @@ func (l *few) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr := AddressOf(c.RemoteAddr().String())
+		addr := SourceOf(c.RemoteAddr().String())
 		if l.take(addr) {
 			return &counted{Conn: c, free: sync.OnceFunc(func() { l.give(addr) })}, nil
 		}
@@ -97,3 +99,7 @@ func AddressOf(text string) netip.Addr {
 	}
 	return a.Addr().Unmap().WithZone("")
 }
+
+// SourceOf returns what limits of an address go by: that of "address:port", or of IPv6 its /64,
+// of which each host has as many addresses as it likes.
+func SourceOf(text string) netip.Addr { return pace.SourceOf(AddressOf(text)) }

@@ -3,6 +3,7 @@ package conns
 import (
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -98,6 +99,51 @@ func TestAddressOf(t *testing.T) {
 	} {
 		if got := AddressOf(text).String(); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestSourceOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.0.0.1:80": "10.0.0.1", "[::ffff:10.0.0.1]:80": "10.0.0.1", "[2001:db8::1:2]:80": "2001:db8::",
+		"[2001:db8:0:1::2]:80": "2001:db8:0:1::", "x": "invalid IP",
+	} {
+		if got := SourceOf(text).String(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// visited is a listener to which one connection comes from each address.
+type visited struct {
+	net.Listener
+	from []string
+}
+
+func (v *visited) Accept() (net.Conn, error) {
+	if len(v.from) == 0 {
+		return nil, net.ErrClosed
+	}
+	from := v.from[0]
+	v.from = v.from[1:]
+	near, far := net.Pipe()
+	_ = far.Close()
+	return visitor{near, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))}, nil
+}
+
+type visitor struct {
+	net.Conn
+	from net.Addr
+}
+
+func (v visitor) RemoteAddr() net.Addr { return v.from }
+
+// The addresses of a /64 are those of one host, and share its places.
+func TestFewOfIPv6(t *testing.T) {
+	l := Few(&visited{from: []string{"[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8:0:1::1]:1"}}, 9, 1)
+	for _, want := range []string{"[2001:db8::1]:1", "[2001:db8:0:1::1]:1"} {
+		if c, err := l.Accept(); err != nil || c.RemoteAddr().String() != want {
+			t.Errorf("%v, %v, want %s", c, err, want)
 		}
 	}
 }
