@@ -108,13 +108,7 @@ func (c *conn) take(nc net.Conn) { c.Conn, c.in = nc, bufio.NewReaderSize(nc, re
 // isUnwanted reports whether a packet must not be sent though the library does:
 // a DISCONNECT to clients of MQTT 3, which know none from servers.
 func (c *conn) isUnwanted(typ byte) bool {
-	switch typ {
-	case packets.Disconnect:
-		return c.version < 5
-	case packets.Connack:
-		return c.answered
-	}
-	return false
+	return typ == packets.Disconnect && c.version < 5 || typ == packets.Connack && c.answered
 }
 
 // SetDeadline implements net.Conn. The library sets it for the keep-alive,
@@ -232,7 +226,7 @@ func (l *listener) admit(c *conn) (err error) {
 		nc, err = l.encrypt(c, l.door == doorWebSocket)
 	}
 	if err == nil && l.door == doorWebSocket {
-		nc, err = l.upgrade(nc)
+		nc, err = l.upgrade(c, nc)
 	}
 	if err != nil && !errors.Is(err, io.EOF) { // who only looks whether the port is open is no client
 		l.b.refuses(c, LoginRefused, noHandshake, "")

@@ -71,10 +71,7 @@ func (b *Broker) endFlood(c *conn, what Refusal, why string) error {
 		slog.String("address", c.addr.String()), slog.String("reason", why))
 	c.packet = nil
 	b.exceeds(c, packets.ErrMessageRateTooHigh)
-	select {
-	case <-time.After(pace.FloodPause):
-	case <-b.stopping.Done():
-	}
+	pace.Pause(b.stopping.Done())
 	return net.ErrClosed
 }
 

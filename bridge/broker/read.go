@@ -42,7 +42,7 @@ func (c *conn) readPacket() error {
 	if c.floods {
 		return c.b.endFlood(c, PublishRefused, tooManyRefused)
 	}
-	if c.counts && !c.b.hurry.Take(c.login.Application, &c.row, c.done) {
+	if c.counts && !c.b.hurry.Take(c.login.Application, 1, &c.row, c.done) {
 		return c.b.endFlood(c, PacketRefused, tooFast)
 	}
 	runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time

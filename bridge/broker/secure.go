@@ -25,6 +25,12 @@ func (l *listener) encrypt(c *conn, plain bool) (net.Conn, error) {
 }
 
 // upgrade does the WebSocket handshake of a connection.
-func (l *listener) upgrade(nc net.Conn) (net.Conn, error) {
-	return ws.Accept(nc, l.b.opts.Origins, l.b.limits.PacketSize)
+func (l *listener) upgrade(c *conn, nc net.Conn) (net.Conn, error) {
+	return ws.Accept(nc, l.b.opts.Origins, l.b.limits.PacketSize, func(frames int) error {
+		if l.b.hurry.Take(c.login.Application, frames, &c.row, c.done) {
+			return nil
+		}
+		c.room.Leave()
+		return l.b.endFlood(c, PacketRefused, tooFast)
+	})
 }

@@ -17,4 +17,4 @@ var errSmall = errors.New("the small build has neither TLS nor WebSocket")
 
 func (l *listener) encrypt(*conn, bool) (net.Conn, error) { return nil, errSmall }
 
-func (l *listener) upgrade(net.Conn) (net.Conn, error) { return nil, errSmall }
+func (l *listener) upgrade(*conn, net.Conn) (net.Conn, error) { return nil, errSmall }

@@ -184,6 +184,33 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 }
 
+// WebSocket has frames that bring no byte of MQTT. A client that sends them without a pause is slowed down, and is
+// disconnected when that goes on, as one whose packets come so.
+func TestHurriedFrames(t *testing.T) {
+	nothing := string([]byte{0x80, 0, 0, 0, 0}) // no payload, and its mask
+	const bye = "\x82\x82\x00\x00\x00\x00\xe0\x00"
+	for _, tt := range []struct{ name, begin, frame, bye string }{
+		{"PING", "", "\x89" + nothing, bye},
+		{"empty messages", "", "\x82" + nothing, bye},
+		{"empty parts of a message", "\x02" + nothing, "\x00" + nothing, "\x80" + bye[1:]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := startSecure(t, nil)
+			d := websocket.Dialer{Subprotocols: []string{"mqtt"}}
+			client, _, err := d.Dial("ws://"+s.ws+"/mqtt", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := over(t, ws.Over(client), 5)
+			r.send(connectPacket("dev", "app1", s.key1))
+			r.want(packets.Connack)
+			_, _ = client.NetConn().Write([]byte(tt.begin))
+			r.hurries(client.NetConn(), []byte(tt.frame), []byte(tt.bye))
+		})
+	}
+}
+
 // A client that does not speak MQTT over WebSocket gets an answer of HTTP, or none.
 func TestWebSocketRefuses(t *testing.T) {
 	s := startSecure(t, func(o *Options) { o.Origins = []string{"https://flows.example"} })

@@ -16,6 +16,14 @@ const (
 // HTTP gets its answer then.
 const FloodPause = time.Second
 
+// Pause waits for a FloodPause, or until stopped is closed.
+func Pause(stopped <-chan struct{}) {
+	select {
+	case <-time.After(FloodPause):
+	case <-stopped:
+	}
+}
+
 // Budgets are what names may spend, each for itself. The zero value is ready.
 type Budgets struct {
 	mu    sync.Mutex

@@ -10,7 +10,7 @@ import (
 // looks at the network by itself, which it does each 10 ms.
 const (
 	row     = 32
-	rowTime = time.Millisecond
+	rowTime = 4 * time.Millisecond
 	// mostHurry is for how much longer a client may be slowed down than it has paused: what it has sent waits in the
 	// kernel meanwhile, also when it has left.
 	mostHurry = 5 * time.Second
@@ -29,13 +29,19 @@ type Row struct {
 	slowed  time.Duration // less what rows have taken longer than they need
 }
 
-// Take takes notice of a client's packet, and waits where the client hurries. It reports false if that one has been
-// slowed down for too long, or closed was closed meanwhile.
-func (h *Hurry) Take(application string, r *Row, closed <-chan struct{}) bool {
-	if r.packets++; r.packets < row {
-		return true
+// Take takes notice of so many packets of a client, and waits where the client hurries. It reports false if that one
+// has been slowed down for too long, or closed was closed meanwhile.
+func (h *Hurry) Take(application string, packets int, r *Row, closed <-chan struct{}) bool {
+	for r.packets += packets; r.packets >= row; r.packets -= row {
+		if !h.wait(application, r, closed) {
+			return false
+		}
 	}
-	r.packets = 0
+	return true
+}
+
+// wait waits until the time of a row is over.
+func (h *Hurry) wait(application string, r *Row, closed <-chan struct{}) bool {
 	n := h.add(application, 1)
 	defer h.add(application, -1)
 	now := time.Now()

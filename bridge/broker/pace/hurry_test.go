@@ -18,7 +18,7 @@ func (h *Hurry) hurries(application string, clients int, pause, length time.Dura
 			var r Row
 			taken, over := 0, 0
 			for end := time.Now().Add(length); time.Now().Before(end) && over == 0; time.Sleep(pause) {
-				if taken++; !h.Take(application, &r, nil) {
+				if taken++; !h.Take(application, 1, &r, nil) {
 					over = 1
 				}
 			}
@@ -40,11 +40,11 @@ func TestHurry(t *testing.T) {
 		least, most   int
 		ended         int
 	}{
-		{1, time.Nanosecond, time.Second, 30_000, 33_000, 0},
-		{90, time.Nanosecond, time.Second, 30_000, 38_000, 0},
-		{1, 50 * time.Microsecond, 10 * time.Second, 190_000, 200_001, 0}, // 20 000 a second
-		{1, time.Nanosecond, time.Minute, 150_000, 170_000, 1},
-		{20, time.Nanosecond, time.Minute, 150_000, 180_000, 20},
+		{1, time.Nanosecond, time.Second, 7_500, 8_300, 0},
+		{90, time.Nanosecond, time.Second, 7_500, 8_000 + 90*2*row, 0},
+		{1, 200 * time.Microsecond, 10 * time.Second, 47_500, 50_001, 0}, // 5 000 a second
+		{1, time.Nanosecond, time.Minute, 37_500, 42_500, 1},
+		{20, time.Nanosecond, time.Minute, 37_500, 45_000, 20},
 	} {
 		t.Run(fmt.Sprint(tt.clients, " ", tt.pause, " ", tt.length), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestHurryOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h Hurry
 		go h.hurries("app2", 90, time.Nanosecond, time.Second)
-		if packets, _ := h.hurries("app1", 1, time.Nanosecond, time.Second); packets < 30_000 {
+		if packets, _ := h.hurries("app1", 1, time.Nanosecond, time.Second); packets < 7_500 {
 			t.Errorf("%d packets", packets)
 		}
 		time.Sleep(time.Second)
@@ -81,11 +81,11 @@ func TestHurryIsClosed(t *testing.T) {
 		close(closed)
 		began, r := time.Now(), Row{began: time.Now()}
 		for range row - 1 {
-			if !h.Take("app1", &r, closed) {
+			if !h.Take("app1", 1, &r, closed) {
 				t.Fatal("it is ended before it is slowed down")
 			}
 		}
-		if h.Take("app1", &r, closed) {
+		if h.Take("app1", 1, &r, closed) {
 			t.Error("it goes on")
 		}
 		if took := time.Since(began); took > 0 {

@@ -16,8 +16,8 @@ import (
 )
 
 // connect returns both ends of a WebSocket over loopback: the server's, which takes
-// messages of up to 1000 bytes, and the client's.
-func connect(t *testing.T) (server net.Conn, client *websocket.Conn) {
+// messages of up to 1000 bytes and tells framed of frames, and the client's.
+func connect(t *testing.T, framed func(int) error) (server net.Conn, client *websocket.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +28,7 @@ func connect(t *testing.T) (server net.Conn, client *websocket.Conn) {
 	go func() {
 		nc, err := l.Accept()
 		if err == nil {
-			server, err = Accept(nc, nil, 1000)
+			server, err = Accept(nc, nil, 1000, framed)
 		}
 		accepted <- err
 	}()
@@ -45,10 +45,12 @@ func connect(t *testing.T) (server net.Conn, client *websocket.Conn) {
 	return server, client
 }
 
+func unframed(int) error { return nil }
+
 // The bytes of MQTT come as they were sent, however they are divided into messages, and go
 // out in binary messages.
 func TestBytes(t *testing.T) {
-	server, client := connect(t)
+	server, client := connect(t, unframed)
 	for _, part := range []string{"ab", "", "c", strings.Repeat("d", 1000), "e"} {
 		if err := client.WriteMessage(websocket.BinaryMessage, []byte(part)); err != nil {
 			t.Fatal(err)
@@ -80,7 +82,7 @@ func TestEnds(t *testing.T) {
 		{"text", websocket.TextMessage, []byte("CONNECT"), errText},
 		{"too long", websocket.BinaryMessage, make([]byte, 1001), websocket.ErrReadLimit},
 	} {
-		server, client := connect(t)
+		server, client := connect(t, unframed)
 		if err := client.WriteMessage(tt.kind, tt.data); err != nil {
 			t.Fatal(err)
 		}
@@ -89,10 +91,56 @@ func TestEnds(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v; want %v", tt.name, n, err, tt.want)
 		}
 	}
-	server, client := connect(t)
+	server, client := connect(t, unframed)
 	_ = client.NetConn().Close() // without a word
 	if _, err := io.Copy(io.Discard, server); err == nil {
 		t.Error("a connection that breaks ends as one that is closed")
+	}
+}
+
+// Frames of each kind are told of, as what they take beside the bytes of MQTT, and what that is answered with ends the
+// connection.
+func TestFrames(t *testing.T) {
+	const many = 1000
+	nothing := []byte{0x80, 0, 0, 0, 0} // no payload, and its mask
+	tests := []struct {
+		name        string
+		begin       []byte
+		frame       []byte
+		least, most int
+	}{
+		{"PING", nil, append([]byte{0x89}, nothing...), many, many},
+		{"PONG", nil, append([]byte{0x8a}, nothing...), many, many},
+		{"a long PING", nil, append([]byte{0x89, 0xfd}, make([]byte, 4+125)...), 21 * many, 22 * many},
+		{"empty messages", nil, append([]byte{0x82}, nothing...), many, many},
+		{"empty parts of a message", append([]byte{0x02}, nothing...), append([]byte{0x00}, nothing...), many, many},
+		{"messages of a byte", nil, []byte{0x82, 0x81, 0, 0, 0, 0, 'x'}, many, many},
+		{
+			"messages of 1000 bytes", nil, append([]byte{0x82, 0xfe, 1000 >> 8, 1000 & 0xff}, make([]byte, 4+1000)...),
+			many, 4 * many / 3,
+		},
+	}
+	tooMany := errors.New("too many")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, answer := range []error{nil, tooMany} {
+				told := 0
+				server, client := connect(t, func(n int) error { told += n; return answer })
+				go func() { _, _ = io.Copy(io.Discard, client.NetConn()) }()
+				go func() {
+					_, _ = client.NetConn().Write(append(tt.begin, bytes.Repeat(tt.frame, many)...))
+					_ = client.NetConn().(*net.TCPConn).CloseWrite()
+				}()
+				_, err := io.Copy(io.Discard, server)
+				const begin, each = 1, bufferBytes/frameBytes + 1 // frames, and how many a read can bring
+				switch {
+				case answer != nil && (!errors.Is(err, answer) || told > each):
+					t.Errorf("told of %d frames, and ends with %v", told, err)
+				case answer == nil && (told < tt.least || told > tt.most+begin):
+					t.Errorf("told of %d frames, want %d to %d", told, tt.least, tt.most)
+				}
+			}
+		})
 	}
 }
 
