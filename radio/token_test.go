@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"lorawand/radio/fuzztest"
 )
 
 func TestUplinkToken(t *testing.T) {
@@ -49,7 +51,7 @@ func FuzzUplinkToken(f *testing.F) {
 	f.Add("")
 	f.Add(UplinkToken{}.String())
 	f.Add(UplinkToken{Gateway: EUI64{1}, Antenna: 2, Time: 3, Host: 4, GPS: 5}.String())
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, text string) {
 		tok, err := ParseUplinkToken(text)
 		if err != nil {
 			if !errors.Is(err, ErrToken) {
@@ -61,5 +63,5 @@ func FuzzUplinkToken(f *testing.F) {
 		if err != nil || back != tok {
 			t.Fatalf("%q: %+v came back as %+v, %v", text, tok, back, err)
 		}
-	})
+	}))
 }

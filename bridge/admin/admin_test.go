@@ -17,6 +17,7 @@ import (
 
 	"lorawand/bridge/admin/admintest"
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // house is an Admin on a bridge that runs.
@@ -362,7 +363,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"version":1,"op":"events","args":{"follow":true,"device":"dev1"}}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Add([]byte(`{"version":1,"op":"why","args":{"correlation_id":"x"}}{}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		r, err := parseRequest(b)
 		if err == nil && r.Version != protocolVersion {
 			t.Fatalf("%q gives %+v", b, r)
@@ -370,5 +371,5 @@ func FuzzRequest(f *testing.F) {
 		if op, ok := operations[r.Op]; ok && op.run == nil {
 			t.Fatalf("%s does nothing", r.Op)
 		}
-	})
+	}))
 }

@@ -20,6 +20,7 @@ import (
 	"lorawand/bridge/foreign"
 	"lorawand/bridge/foreign/links"
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // random are the parts of a message that differ each time.
@@ -316,7 +317,7 @@ func FuzzCommand(f *testing.F) {
 	f.Add(s.command(gwA, 7, rx([]byte{1})...))
 	s.form = "protobuf"
 	f.Add(s.command(gwA, 7, rx([]byte{1})...))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		l := newLink(&Options{Now: func() radio.HostTime { return 0 }}, &Server{}, &links.Link{EUI: gwA})
 		for _, c := range []codec{protobuf{}, jsonForm{}} {
 			_, _ = c.channels(b)
@@ -328,7 +329,7 @@ func FuzzCommand(f *testing.F) {
 				}
 			}
 		}
-	})
+	}))
 }
 
 // When a broker is there again for one gateway, the others connect at once too.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"lorawand/radio/fuzztest"
 )
 
 // lppCase is a row of testdata/cayennelpp.json: measured on The Things Stack
@@ -68,7 +70,7 @@ func TestCayenneLPP(t *testing.T) {
 func FuzzCayenneLPP(f *testing.F) {
 	f.Add([]byte{3, 0x67, 1, 0x10, 1, 0x88, 6, 0x76, 0x5f, 0xf2, 0x96, 0x0a, 0, 3, 0xe8}, false)
 	f.Add([]byte{1, 0xaa, 1}, true)
-	f.Fuzz(func(t *testing.T, b []byte, strict bool) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte, strict bool) {
 		for _, task := range []Task{DecodeUplink, DecodeDownlink, EncodeDownlink} {
 			r, _ := direct(Request{Formatter: NewCayenneLPP(strict), Task: task, Bytes: b, Data: b})
 			if r.Data != nil && !json.Valid(r.Data) {
@@ -78,5 +80,5 @@ func FuzzCayenneLPP(f *testing.F) {
 				t.Errorf("task %d of % x: nothing, and no reason", task, b)
 			}
 		}
-	})
+	}))
 }

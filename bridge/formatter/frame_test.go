@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"lorawand/radio/fuzztest"
 )
 
 func TestFramesThereAndBack(t *testing.T) {
@@ -55,7 +57,7 @@ func FuzzFrames(f *testing.F) {
 		Log:  []string{"x"},
 	}}).append(newFrame(nil))[4:]))
 	f.Add([]byte(hello{speed: time.Second, used: time.Second}.append(newFrame(nil))[4:]))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		_, _ = parseHello(b)
 		if a, err := parseAnswer(b); err == nil && a.result.Fail != nil {
 			_ = a.result.Fail.Error()
@@ -72,7 +74,7 @@ func FuzzFrames(f *testing.F) {
 		if got, err := readFrame(bytes.NewReader(b), nil); err == nil && len(got) > maxFrame || cap(got) > maxFrame {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
-	})
+	}))
 }
 
 // A child that hears nonsense ends, and says nothing more.

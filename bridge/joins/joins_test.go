@@ -9,6 +9,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/fuzztest"
 )
 
 var (
@@ -116,7 +117,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(phy)
 	}
 	f.Add(make([]byte, 23))
-	f.Fuzz(func(t *testing.T, phy []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, phy []byte) {
 		r, err := Parse(phy, "gw")
 		if err != nil {
 			if !errors.Is(err, frame.ErrFrame) {
@@ -131,5 +132,5 @@ func FuzzRequest(f *testing.F) {
 		if e := r.Refused(event.JoinNoWindow, nil); e.DevEUI != r.DevEUI {
 			t.Fatalf("%x: %+v", phy, e)
 		}
-	})
+	}))
 }

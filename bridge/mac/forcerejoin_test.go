@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/session/macstate"
+	"lorawand/radio/fuzztest"
 )
 
 // Each ForceRejoinReq is read as it was written, and says in words what it asks for.
@@ -81,12 +82,12 @@ func TestForceRejoinReplaced(t *testing.T) {
 
 func FuzzForceRejoin(f *testing.F) {
 	f.Add([]byte{0x25, 0x0a})
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		if r, ok := ParseForceRejoin(b); ok {
 			c := r.Command()
 			if again, ok := ParseForceRejoin(c.Bytes()); !ok || again != r {
 				t.Errorf("% x: %+v, then %+v", b, r, again)
 			}
 		}
-	})
+	}))
 }

@@ -9,6 +9,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/fuzztest"
 	"lorawand/radio/region"
 )
 
@@ -120,7 +121,7 @@ func TestUplink(t *testing.T) {
 func FuzzUplink(f *testing.F) {
 	f.Add([]byte{0x02, 0x0d})
 	f.Add([]byte{0x03, 0x07, 0x06, 200})
-	f.Fuzz(func(t *testing.T, commands []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, commands []byte) {
 		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{
 			Device:    otaa(session.V1_0_3),
 			TimeKnown: true,
@@ -128,7 +129,7 @@ func FuzzUplink(f *testing.F) {
 		if n := len(o.appendAnswers(nil, Circumstances{})); n > 15 {
 			t.Errorf("%d bytes of answers do not fit FOpts", n)
 		}
-	})
+	}))
 }
 
 func TestMargin(t *testing.T) {

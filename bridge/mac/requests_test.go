@@ -12,6 +12,7 @@ import (
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/fuzztest"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -334,7 +335,7 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(tt.answer, int64(1))
 	}
 	f.Add([]byte{5, 7, 7, 3, 7, 3, 7, 3, 7, 3, 7, 3, 8, 6, 1, 2, 3, 7}, int64(2))
-	f.Fuzz(func(t *testing.T, commands []byte, seed int64) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, commands []byte, seed int64) {
 		r := rand.New(rand.NewSource(seed))
 		tt := requestCases[r.Intn(len(requestCases))]
 		e := newEndDevice(t, tt.plan, session.V1_0_0+session.Version(r.Intn(6)), link{dataRate: 3, nbTrans: 1})
@@ -355,7 +356,7 @@ func FuzzAnswers(f *testing.F) {
 				t.Fatalf("%d asked, %d refused", len(m.Asked), len(m.Refused))
 			}
 		}
-	})
+	}))
 }
 
 func dataUp() *frame.Data { return &frame.Data{MType: frame.UnconfirmedUp} }

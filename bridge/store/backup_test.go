@@ -16,6 +16,7 @@ import (
 
 	. "lorawand/bridge/store"
 	"lorawand/bridge/store/storetest"
+	"lorawand/radio/fuzztest"
 )
 
 const (
@@ -371,7 +372,7 @@ func FuzzBackup(f *testing.F) {
 	f.Add([]byte(sealed(1, head, `{"kind":"k","key":"1","version":1,"json":{"a":[1]}}`)))
 	f.Add([]byte(sealed(1, head, `{"kind":"k","key":"\u00e9","version":1,"base64":"AA=="}`)))
 	f.Add([]byte(head + "\n" + `{"kind":`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		records, err := ParseBackup(bytes.NewReader(b))
 		if err != nil {
 			if !errors.Is(err, ErrBackup) {
@@ -390,5 +391,5 @@ func FuzzBackup(f *testing.F) {
 		if err != nil || string(AppendRecords(nil, again)) != string(AppendRecords(nil, records)) {
 			t.Errorf("%v, %q in place of %q", err, again, records)
 		}
-	})
+	}))
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lorawand/radio/fuzztest"
 )
 
 func TestRecords(t *testing.T) {
@@ -92,7 +94,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add(good[:len(good)-100])
 	f.Add(good[headerSize:])
 	f.Add(append(slices.Clone(good[:5000]), good[4096:]...))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		j, err := decodeJournal(1, b)
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
@@ -120,7 +122,7 @@ func FuzzJournal(f *testing.F) {
 		if len(j.groups) > 0 && j.damage == nil && !bytes.Equal(b[:8], []byte(magic)) {
 			t.Error("a journal without its header is whole")
 		}
-	})
+	}))
 }
 
 // FuzzSnapshot looks for bytes that make the reading of a snapshot, or of the
@@ -134,7 +136,7 @@ func FuzzSnapshot(f *testing.F) {
 		f.Add(b)
 		f.Add(b[:len(b)/2])
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		_, records, err := decodeSnapshot(b)
 		if err == nil && records == nil || err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrFormat) {
 			t.Errorf("%v, %v", records, err)
@@ -142,7 +144,7 @@ func FuzzSnapshot(f *testing.F) {
 		if _, err := decodeFormat1(b); err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Error(err)
 		}
-	})
+	}))
 }
 
 // What stands between a commit and the page at which the next one begins is no damage; it is if

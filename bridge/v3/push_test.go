@@ -14,6 +14,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // one wraps the members of a downlink into a push.
@@ -309,7 +310,7 @@ func FuzzDownlinks(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, push []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, push []byte) {
 		items, err := ParseDownlinks(push)
 		e, _ := err.(*Error)
 		if err != nil && (e == nil || e.Code == 0 || strings.ContainsAny(err.Error(), "\n\r\x00")) {
@@ -321,7 +322,7 @@ func FuzzDownlinks(f *testing.F) {
 		for i := range items {
 			fuzzItem(t, &items[i], e)
 		}
-	})
+	}))
 }
 
 // fuzzItem writes an item of a push, and reads it again.

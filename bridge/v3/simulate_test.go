@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/session"
+	"lorawand/radio/fuzztest"
 )
 
 // A message that is simulated from a recorded one is that again.
@@ -96,7 +97,7 @@ func FuzzParseSimulation(f *testing.F) {
 	for _, g := range readGolden(f, "tts-simulated.jsonl") {
 		f.Add([]byte(g.Payload))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, body []byte) {
 		s, err := ParseSimulation(body)
 		if err != nil {
 			return
@@ -111,5 +112,5 @@ func FuzzParseSimulation(f *testing.F) {
 				t.Fatalf("%s makes %s", body, out)
 			}
 		}
-	})
+	}))
 }

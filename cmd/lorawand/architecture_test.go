@@ -26,6 +26,7 @@ var arrows = map[string]string{
 	"radio/region":                   "radio",
 	"radio/frame":                    "radio",
 	"radio/gwmp":                     "radio",
+	"radio/fuzztest":                 "",
 	"concentrator":                   "radio",
 	"concentrator/air":               "radio/",
 	"concentrator/udp":               "radio radio/gwmp concentrator",
@@ -121,7 +122,7 @@ var arrows = map[string]string{
 	"bridge/provision":     "bridge/session bridge/session/tombstone bridge/state",
 	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/foreign bridge/state bridge/session bridge/session/tombstone bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime": "radio bridge bridge/schedule",
-	"bridge/admin/conns":   "",
+	"bridge/admin/conns":   "bridge/broker/pace",
 	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
 		"bridge/event bridge/session bridge/store",
 	"bridge/admin/eventlines": "radio bridge/activity bridge/event bridge/order",

@@ -13,6 +13,7 @@ import (
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/fuzztest"
 	"lorawand/radio/region"
 )
 
@@ -253,7 +254,7 @@ func FuzzParseAnswers(f *testing.F) {
 	f.Add([]byte{0x02, 20, 3, 0x0D, 1, 2, 0, 0, 128, 0x08, 5})
 	f.Add([]byte{0x06, 0xff, 0x03})
 	f.Add([]byte{0x02, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		var again []byte
 		for _, c := range parseAnswers(b).Commands {
 			again = append(append(again, c.CID), c.Payload...)
@@ -261,7 +262,7 @@ func FuzzParseAnswers(f *testing.F) {
 		if !bytes.Equal(again, b) {
 			t.Errorf("%x is read as %x", b, again)
 		}
-	})
+	}))
 }
 
 // No bytes from a gateway do harm to devices.
@@ -287,7 +288,7 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	r := a.Listen(ReceiverOptions{})
-	f.Fuzz(func(t *testing.T, phy []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, phy []byte) {
 		tx := &transmission{receiver: r, Transmission: Transmission{
 			Begin:    time.Now(),
 			Downlink: radio.Downlink{PHYPayload: phy},
@@ -303,5 +304,5 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%x is taken as a join-accept", phy)
 			}
 		}
-	})
+	}))
 }

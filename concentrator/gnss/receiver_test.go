@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 var someday = time.Date(2026, 11, 29, 10, 20, 30, 0, time.UTC)
@@ -424,10 +425,10 @@ func TestAllocations(t *testing.T) {
 func FuzzTake(f *testing.F) {
 	f.Add([]byte(line(gga) + timegps(1, 18, 7, 20)))
 	f.Add([]byte("\xB5\x62\x01\x20\x10\x00$GN"))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		s := newSky(t, someday)
 		s.take(b)
 		s.seconds(10) // a time of u-blox goes before RMC for 5 s
 		s.knows("after anything")
-	})
+	}))
 }

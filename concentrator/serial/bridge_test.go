@@ -12,6 +12,7 @@ import (
 	"lorawand/concentrator/serial/serialtest"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio/fuzztest"
 )
 
 // versionFrame reads the version of the chip, and is what comes back.
@@ -246,7 +247,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte{2, 0, 3, 0x45, 0, 1, 3})
 	f.Add([]byte{2, 0, 1, 0xFF, 0})
 	f.Add([]byte{2, 0xFF, 0xFF, 0x45, 1, 2, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, said []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, said []byte) {
 		far := newBoard(serialtest.Board{})
 		port := &talker{Memory: far.Memory()}
 		b, err := serial.New(port, serial.Options{Within: time.Millisecond})
@@ -259,7 +260,7 @@ func FuzzAnswer(f *testing.F) {
 		_ = b.Modify(0x5300, 1, 1)
 		port.says = said
 		_, _ = b.Temperature()
-	})
+	}))
 }
 
 // talker is a port that has something else to say.

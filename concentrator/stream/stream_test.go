@@ -25,6 +25,7 @@ import (
 	"lorawand/concentrator"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 	"lorawand/radio/gwmp"
 )
 
@@ -449,7 +450,7 @@ func FuzzGateway(f *testing.F) {
 	f.Add([]byte("lorawand-gateway 1 0A00000000000001 NNSXS.GOOD\n\x00\x0c" + pullData(euiA)))
 	f.Add([]byte("lorawand-gateway 1 0A00000000000001 NNSXS.GOOD\n\xff\xff"))
 	f.Add([]byte("\n"))
-	f.Fuzz(func(t *testing.T, in []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, in []byte) {
 		b := newBench(t, nil)
 		near, far := net.Pipe()
 		p := &peer{
@@ -471,5 +472,5 @@ func FuzzGateway(f *testing.F) {
 				t.Error("a connection that ends without a reason")
 			}
 		}
-	})
+	}))
 }

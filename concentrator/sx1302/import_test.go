@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio/fuzztest"
 )
 
 // synthetic knows the images of sx1302test as the published ones are known.
@@ -285,10 +286,10 @@ func FuzzFindImages(f *testing.F) {
 	f.Add([]byte("a[] = { 0x1, 0x22 }"))
 	f.Add(make([]byte, ImageSize+3))
 	f.Add(littleEndian(sx1302test.Patch()))
-	f.Fuzz(func(t *testing.T, file []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, file []byte) {
 		found, err := modelled().find(file)
 		if err == nil && len(found) == 0 {
 			t.Error("nothing and no error")
 		}
-	})
+	}))
 }

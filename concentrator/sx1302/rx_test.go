@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio/fuzztest"
 )
 
 // TestBadRecords: of what is fetched at once the good records before a bad one
@@ -182,7 +183,7 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		if len(b) > fifoSize {
 			return
 		}
@@ -191,7 +192,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%+v", p)
 			}
 		}
-	})
+	}))
 }
 
 func mustHex(text string) []byte {

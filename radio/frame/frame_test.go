@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -235,7 +236,7 @@ func FuzzParseData(f *testing.F) {
 	f.Add(unhex(f, "80010203040f0000010203040506070809101112131415aabbccdd"), uint32(0))
 	f.Add(unhex(f, "400102030420000000 03ff80 aabbccdd"), uint32(1))
 	f.Add(unhex(f, "60010203042300000102 03 05 aabbccdd"), uint32(1))
-	f.Fuzz(func(t *testing.T, phy []byte, fCnt uint32) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, phy []byte, fCnt uint32) {
 		before := bytes.Clone(phy)
 		d, err := ParseData(phy)
 		if err != nil {
@@ -261,5 +262,5 @@ func FuzzParseData(f *testing.F) {
 		if err != nil || !bytes.Equal(built[:len(built)-4], phy[:len(phy)-4]) {
 			t.Fatalf("%x: built anew as %x, %v", phy, built, err)
 		}
-	})
+	}))
 }

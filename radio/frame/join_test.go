@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // A join that was heard on The Things Network, with its AppKey and the session
@@ -356,7 +357,7 @@ func FuzzJoinRequest(f *testing.F) {
 	f.Add(unhex(f, "00DC0000D07ED5B3701E6FEDF57CEEAF0085CC587FE913"), unhex(f, "B6B53F4A168A7A88BDF7EA135CE9CFCA"))
 	f.Add(make([]byte, 22), []byte{1})
 	f.Add(unhex(f, "40F17DBE4900020001954378762B11FF0D"), []byte(nil))
-	f.Fuzz(func(t *testing.T, phy, appKey []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, phy, appKey []byte) {
 		var k Key
 		copy(k[:], appKey)
 		before := bytes.Clone(phy)
@@ -378,7 +379,7 @@ func FuzzJoinRequest(f *testing.F) {
 		if err != nil || !bytes.Equal(built[:19], phy[:19]) || bytes.Equal(built, phy) != good {
 			t.Fatalf("%x: built anew as %x, %v", phy, built, err)
 		}
-	})
+	}))
 }
 
 func FuzzJoinAccept(f *testing.F) {
@@ -387,7 +388,9 @@ func FuzzJoinAccept(f *testing.F) {
 	f.Add(known, uint32(0xE5063A), uint16(0xCC85), byte(3), byte(1), []byte(nil))
 	f.Add(known[:17], uint32(1), uint16(1), byte(0xff), byte(15), make([]byte, 16))
 	f.Add([]byte{0x20}, uint32(1<<24), uint16(1), byte(0x80), byte(16), make([]byte, 15))
-	f.Fuzz(func(t *testing.T, phy []byte, joinNonce uint32, devNonce uint16, settings, delay byte, cfList []byte) {
+	f.Fuzz(fuzztest.Quick(func(
+		t *testing.T, phy []byte, joinNonce uint32, devNonce uint16, settings, delay byte, cfList []byte,
+	) {
 		req := &JoinRequest{JoinEUI: radio.EUI64{2}, DevEUI: radio.EUI64{3}, DevNonce: devNonce}
 		before := bytes.Clone(phy)
 		if a, err := ParseJoinAccept(phy, root, req); err == nil {
@@ -418,5 +421,5 @@ func FuzzJoinAccept(f *testing.F) {
 		if _, err := DeriveSessionKeys(a, root, req); err != nil {
 			t.Fatalf("%+v: %v", a, err)
 		}
-	})
+	}))
 }

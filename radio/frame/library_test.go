@@ -9,6 +9,7 @@ import (
 	"github.com/brocaar/lorawan"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // libraryFrame is a data frame as brocaar/lorawan has it.
@@ -105,7 +106,7 @@ func FuzzAgainstLibrary(f *testing.F) {
 	f.Add(unhex(f, "4001020304010000 02 00 aabbccdd"), []byte(nil), false, uint32(1), uint16(0), byte(0), byte(0))
 	f.Add(unhex(f, "4101020304000000aabbccdd"), []byte(nil), false, uint32(1), uint16(0), byte(0), byte(0))
 	f.Add(make([]byte, 256), []byte(nil), false, uint32(1), uint16(0), byte(0), byte(0))
-	f.Fuzz(func(t *testing.T, phy, seed []byte, version11 bool, fCnt uint32, confFCnt uint16, dr, ch byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, phy, seed []byte, version11 bool, fCnt uint32, confFCnt uint16, dr, ch byte) {
 		lib, err := parseWithLibrary(phy)
 		d, ownErr := ParseData(phy)
 		if want := err == nil && accepted(phy, lib); (ownErr == nil) != want {
@@ -143,7 +144,7 @@ func FuzzAgainstLibrary(f *testing.F) {
 		if built, err := c.build(&again, fCnt, ctx); err != nil || !bytes.Equal(built, want) {
 			t.Fatalf("built %x, %v; library %x", built, err, want)
 		}
-	})
+	}))
 }
 
 // accepted reports whether a frame that the library takes is taken here too:

@@ -10,6 +10,7 @@ import (
 	"github.com/brocaar/lorawan"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // aRejoin is a rejoin-request with different bytes everywhere.
@@ -160,7 +161,7 @@ func FuzzRejoinRequest(f *testing.F) {
 		f.Add(phy[:len(phy)-1], []byte(nil))
 	}
 	f.Add([]byte{0xc0, 3, 18: 0}, []byte{1})
-	f.Fuzz(func(t *testing.T, phy, secret []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, phy, secret []byte) {
 		var k Key
 		copy(k[:], secret)
 		before := bytes.Clone(phy)
@@ -184,5 +185,5 @@ func FuzzRejoinRequest(f *testing.F) {
 		if err != nil || !bytes.Equal(built[:end], phy[:end]) || bytes.Equal(built, phy) != good {
 			t.Fatalf("%x: built anew as %x, %v", phy, built, err)
 		}
-	})
+	}))
 }

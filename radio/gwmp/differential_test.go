@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 // samePush fails unless ParsePush does with a body what encoding/json makes of
@@ -186,11 +187,11 @@ func FuzzPush(f *testing.F) {
 	for _, odd := range oddTokens {
 		f.Add([]byte(`{"rxpk":[{"tmst":5,"freq":868.1,"modu":"LORA","datr":"SF7BW125","data":"AAAA","x":` + odd + `}]}`))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, body []byte) {
 		if len(body) <= MaxSize {
 			samePush(t, body)
 		}
-	})
+	}))
 }
 
 // The longest datagram takes no longer than its length allows, whatever is in it.

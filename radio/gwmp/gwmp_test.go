@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 var eui = radio.EUI64{0x02, 0x42, 0x02, 0, 0, 0x24, 0x78, 0x03}
@@ -406,7 +407,7 @@ func FuzzDatagram(f *testing.F) {
 	}.Append(nil))
 	f.Add(Packet{Version: 2, Type: TxAck, Body: AppendAck(nil, radio.TxTooLate)}.Append(nil))
 	f.Add(Packet{Version: 2, Type: PushData, Body: []byte(`{"rxpk":[{"tmst":5,"freq":8.681e2,"modu":"LORA","datr":"SF7BW125","data":"AA","rsig":[{"etime":"AAAA"}]}],"stat":{"ackr":1e2}}`)}.Append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		p, err := ParsePacket(b)
 		if err != nil {
 			if !errors.Is(err, ErrPacket) {
@@ -426,7 +427,7 @@ func FuzzDatagram(f *testing.F) {
 		if a, err := ParseAck(p.Body); err == nil && a.Result > radio.TxUnknownError {
 			t.Fatalf("%s: result %v", p.Body, a.Result)
 		}
-	})
+	}))
 }
 
 func fuzzPush(t *testing.T, body []byte) {

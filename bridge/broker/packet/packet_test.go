@@ -7,6 +7,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/broker/packettest"
+	"lorawand/radio/fuzztest"
 )
 
 const login = 0xc2 // user name, password, clean
@@ -311,7 +312,7 @@ func FuzzPacket(f *testing.F) {
 	f.Add(byte(0), byte(0x10), []byte(packettest.ConnectBody("MQTT", 5, 0xc6, "\x11\x00\x00\x00\x05",
 		packettest.Text("id")+packettest.Props("")+packettest.Text("t")+packettest.Text("x")+packettest.Text("app1")+
 			packettest.Text("key"))))
-	f.Fuzz(func(t *testing.T, level, first byte, rest []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, level, first byte, rest []byte) {
 		var r Refusal
 		if first>>4 == packets.Connect {
 			level, r = CheckConnect(first, rest)
@@ -347,5 +348,5 @@ func FuzzPacket(f *testing.F) {
 		case packets.Disconnect:
 			_ = pk.DisconnectDecode(rest)
 		}
-	})
+	}))
 }

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"lorawand/radio/fuzztest"
 )
 
 func TestRecords(t *testing.T) {
@@ -58,8 +60,8 @@ func TestBadRecords(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("app1/x", []byte(`{"version":4}`))
 	f.Add("app1/x/1", []byte("{\"qos\":1}\nx"))
-	f.Fuzz(func(_ *testing.T, key string, data []byte) {
+	f.Fuzz(fuzztest.Quick(func(_ *testing.T, key string, data []byte) {
 		_, _ = ParseSession(key, data)
 		_, _ = ParseMessage(key, data)
-	})
+	}))
 }

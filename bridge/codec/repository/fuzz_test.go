@@ -3,6 +3,8 @@ package repository
 import (
 	"testing"
 	"time"
+
+	"lorawand/radio/fuzztest"
 )
 
 // Reading any files ends soon, with codecs that can be used or with faults.
@@ -14,7 +16,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(bomb()+"firmwareVersions: *a8\n", bomb()+"uplinkDecoder: *a8\n")
 	f.Add("firmwareVersions: &a [*a]", "uplinkDecoder: {fileName: ../x}")
 	f.Add("<<: *x\n? [a]\n: !!binary x\n", "!!float x: .nan")
-	f.Fuzz(func(t *testing.T, model, codec string) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, model, codec string) {
 		begin := time.Now()
 		changed := map[string]string{"acme/sensor.yaml": model, "acme/sensor-codec.yaml": codec}
 		s, err := Read(files(changed), []Name{{"acme", "sensor"}}, nil)
@@ -32,5 +34,5 @@ func FuzzRead(f *testing.F) {
 		if took := time.Since(begin); took > 5*time.Second {
 			t.Errorf("took %v", took)
 		}
-	})
+	}))
 }

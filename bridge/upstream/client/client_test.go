@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/radio/fuzztest"
 )
 
 // Whatever a server sends, reading it ends with a packet or an error.
@@ -22,7 +24,7 @@ func FuzzServer(f *testing.F) {
 	} {
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		for _, version := range []byte{V311, V5} {
 			r := newReader(bytes.NewReader(b), version)
 			for range len(b) + 1 {
@@ -31,7 +33,7 @@ func FuzzServer(f *testing.F) {
 				}
 			}
 		}
-	})
+	}))
 }
 
 // Why a login is refused reads the same in both versions.

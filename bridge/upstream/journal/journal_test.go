@@ -14,6 +14,7 @@ import (
 
 	"lorawand/bridge/store"
 	"lorawand/bridge/store/storetest"
+	"lorawand/radio/fuzztest"
 )
 
 // day is a calendar time.
@@ -366,7 +367,7 @@ func FuzzBlock(f *testing.F) {
 	f.Add(whole)
 	f.Add(slices.Concat(cursor, whole))
 	f.Add(whole[:len(whole)-1])
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, data []byte) {
 		b, n := parseBlock(data)
 		if n == 0 {
 			return
@@ -375,7 +376,7 @@ func FuzzBlock(f *testing.F) {
 		if err == nil && len(messages) != b.count || n > len(data) {
 			t.Errorf("%d messages of %d", len(messages), b.count)
 		}
-	})
+	}))
 }
 
 var _ store.FS = (*storetest.Disk)(nil)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/v3"
+	"lorawand/radio/fuzztest"
 )
 
 func TestFrame(t *testing.T) {
@@ -55,7 +56,7 @@ func TestMarked(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	f.Add("app1", "dev1", "up", []byte(`{}`), []byte{})
 	f.Add("", "", "", []byte{}, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2})
-	f.Fuzz(func(t *testing.T, application, device, suffix string, payload, rubbish []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, application, device, suffix string, payload, rubbish []byte) {
 		m := v3.Message{Application: application, Device: device, Suffix: suffix, Payload: payload}
 		got, err := Parse(Append(nil, &m))
 		if err != nil || got.Application != application || got.Device != device || got.Suffix != suffix ||
@@ -63,5 +64,5 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		_, _ = Parse(rubbish)
-	})
+	}))
 }

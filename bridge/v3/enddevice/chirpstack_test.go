@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/session"
+	"lorawand/radio/fuzztest"
 )
 
 // Answers of ChirpStack 4 over HTTP, with all members as its proxy writes them.
@@ -230,7 +231,7 @@ func TestMigrated(t *testing.T) {
 func FuzzChirpStack(f *testing.F) {
 	f.Add([]byte(allAnswers))
 	f.Add([]byte(answersOf3))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		entries, err := Parse(b, opts)
 		if err != nil {
 			return
@@ -243,5 +244,5 @@ func FuzzChirpStack(f *testing.F) {
 				t.Fatalf("%q: %v", b, err)
 			}
 		}
-	})
+	}))
 }

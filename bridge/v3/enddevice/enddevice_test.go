@@ -10,6 +10,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice/charset"
 	"lorawand/radio"
+	"lorawand/radio/fuzztest"
 )
 
 var opts = Options{Application: "app1", Plan: "EU_863_870"}
@@ -275,7 +276,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(`{"end_devices":[` + abp + `]}`))
 	f.Add([]byte("\ufeffid,dev_eui,join_eui,app_key,nwk_key,lorawan_version\n\"a\"\"b\",1111111111111111,,,,1.0.4\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		entries, err := Parse(b, opts)
 		if err != nil {
 			if len(entries) > 0 {
@@ -301,5 +302,5 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%q: a session without DevAddr", b)
 			}
 		}
-	})
+	}))
 }

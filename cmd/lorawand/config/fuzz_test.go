@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"lorawand/radio/fuzztest"
 )
 
 // Whatever stands in a file, it is taken as a whole, or refused with the faults of one line each; what is taken has no
@@ -14,7 +16,7 @@ func FuzzParse(f *testing.F) {
 	for _, b := range badTexts {
 		f.Add(b.text)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, text string) {
 		if strings.Contains(text, "global_conf") {
 			t.Skip("that would read any file of this machine")
 		}
@@ -37,5 +39,5 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Errorf("what was taken has a fault: %v", err)
 		}
-	})
+	}))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/concentrator/sx1302"
+	"lorawand/radio/fuzztest"
 )
 
 func globalConfFile(t testing.TB) string {
@@ -339,9 +340,9 @@ func FuzzParseGlobalConf(f *testing.F) {
 	f.Add([]byte(globalConfFile(f)))
 	f.Add([]byte(`{"SX130x_conf":{"radio_0":{"enable":true,"type":"SX1257","freq":868500000,"tx_enable":true,` +
 		`"tx_gain_lut":[{"dac_gain":255}]}}} /*`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, b []byte) {
 		if c, err := ParseGlobalConf("g.json", b); err == nil && c.Validate() != nil {
 			t.Errorf("%+v", c)
 		}
-	})
+	}))
 }

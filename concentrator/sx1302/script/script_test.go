@@ -11,6 +11,7 @@ import (
 
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio/fuzztest"
 )
 
 const stepsConfig = `{"k":"meta","config":[{"set":"board","public":true,"clksrc":0},{"set":"rxrf","rf_chain":0,` +
@@ -135,7 +136,7 @@ func FuzzScript(f *testing.F) {
 		`"freq_hz":867500000,"type":"sx1250"}]}`))
 	f.Add([]byte(`{"k":"call","fn":"send","args":{"bw_khz":125,"coderate":1,"datarate":7,"freq_hz":868300000,` +
 		`"mode":"immediate","modulation":"LORA","payload":"d4db"}}`))
-	f.Fuzz(func(t *testing.T, line []byte) {
+	f.Fuzz(fuzztest.Quick(func(t *testing.T, line []byte) {
 		model := sx1302test.New(sx1302test.Options{})
 		s := New(func(c sx1302.Config) (*sx1302.Chip, error) {
 			return sx1302.New(model, c, sx1302.Options{Firmware: testFirmware(), Sleep: noSleep})
@@ -143,7 +144,7 @@ func FuzzScript(f *testing.F) {
 		for range 2 {
 			_, _, _ = s.Step(t.Context(), fmt.Appendf(nil, "%s", line))
 		}
-	})
+	}))
 }
 
 func testFirmware() sx1302.Firmware {
