@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,6 +73,68 @@ func newWatchedSite(t *testing.T) *site {
 	return s
 }
 
+// acknowledged is a device whose uplinks are published, and acknowledged with counters that never go back.
+type acknowledged struct {
+	*running
+	site  *site
+	f     *forwarder
+	ups   <-chan message
+	downs chan uint32
+	last  uint32 // FCntDown
+}
+
+// answering has a daemon serve the device, whose first uplink is answered.
+func (r *running) answering(s *site) *acknowledged {
+	r.Helper()
+	a := &acknowledged{running: r, site: s, downs: make(chan uint32, 16)}
+	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	a.ups = r.watch("app1", key, "v3/app1/devices/dev1/up")
+	a.f = r.transmitter(testEUI, sendsCounters(s, a.downs))
+	a.answered(0)
+	r.ready(200)
+	return a
+}
+
+// answered sends a confirmed uplink, and waits for what comes of it.
+func (a *acknowledged) answered(fCnt uint32) {
+	a.Helper()
+	a.f.confirmed(fCnt)
+	if m := next(a, a.ups); !strings.Contains(string(m.payload), fmt.Sprintf(`"f_cnt":%d`, fCnt)) && fCnt > 0 {
+		a.Errorf("%s", m.payload)
+	}
+	select {
+	case n := <-a.downs:
+		if n <= a.last {
+			a.Errorf("FCntDown %d after %d", n, a.last)
+		}
+		a.last = n
+	case <-time.After(patience):
+		a.Errorf("uplink %d is not acknowledged", fCnt)
+	}
+}
+
+// survives has a device answered while the disk fails, and again when it works. Its uplinks 0 to 4 are sent then.
+func (a *acknowledged) survives(fault error, fail, mend func()) {
+	a.Helper()
+	fail()
+	contains(a, "a key", a.site.fails("", "api-key", "create", "--application", "app1"), fault.Error())
+	for n := range 3 {
+		a.answered(uint32(n) + 1)
+	}
+	contains(a, "/readyz", a.ready(503), fault.Error())
+	if log := a.logged(); !strings.Contains(log, "the store cannot be written") || !strings.Contains(log, fault.Error()) {
+		a.Errorf("not in the log:\n%s", log)
+	}
+	contains(a, "status", a.site.until("CANNOT BE WRITTEN", "status"), fault.Error())
+	push := []string{"downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"}
+	contains(a, "a push", a.site.fails("", push...), fault.Error())
+	mend()
+	a.ready(200)
+	a.site.must("", push...)
+	a.answered(4)
+}
+
 // While the disk is full, read-only or broken, uplinks are published and
 // acknowledged with counters that were reserved before; log and /readyz say why.
 // When it works again so does everything, without a restart.
@@ -82,47 +145,8 @@ func TestDiskFails(t *testing.T) {
 			disk := storetest.NewDisk(nil)
 			s := newWatchedSite(t)
 			r := s.startOn(newOpener(), disk)
-			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
-			key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
-			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
-			downs := make(chan uint32, 16)
-			f := r.transmitter(testEUI, sendsCounters(t, downs))
-			last := uint32(0)
-			answered := func(fCnt uint32) {
-				t.Helper()
-				f.confirmed(fCnt)
-				if m := next(t, ch); !strings.Contains(string(m.payload), fmt.Sprintf(`"f_cnt":%d`, fCnt)) && fCnt > 0 {
-					t.Errorf("%s", m.payload)
-				}
-				select {
-				case n := <-downs:
-					if n <= last {
-						t.Errorf("FCntDown %d after %d", n, last)
-					}
-					last = n
-				case <-time.After(patience):
-					t.Errorf("uplink %d is not acknowledged", fCnt)
-				}
-			}
-			answered(0)
-			r.ready(200)
-			disk.Fail(func(string, string) error { return fault })
-			contains(t, "a key", s.fails("", "api-key", "create", "--application", "app1"), fault.Error())
-			for n := range 3 {
-				answered(uint32(n) + 1)
-			}
-			contains(t, "/readyz", r.ready(503), fault.Error())
-			if log := r.logged(); !strings.Contains(log, "the store cannot be written") ||
-				!strings.Contains(log, fault.Error()) {
-				t.Errorf("not in the log:\n%s", log)
-			}
-			contains(t, "status", s.until("CANNOT BE WRITTEN", "status"), fault.Error())
-			contains(t, "a push", s.fails("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"),
-				fault.Error())
-			disk.Fail(nil)
-			r.ready(200)
-			s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef")
-			answered(4)
+			r.answering(s).survives(fault,
+				func() { disk.Fail(func(string, string) error { return fault }) }, func() { disk.Fail(nil) })
 			r.stop()
 			if len(disk.Files()) == 0 {
 				t.Error("nothing was written")
@@ -131,8 +155,64 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
+// The same with a file system of 1 MB that is full, and a restart behind it.
+func TestDiskFull(t *testing.T) {
+	s := newWatchedSite(t)
+	folder := filepath.Join(s.dir, "store")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=1m,mode=700"); errors.Is(err, unix.EPERM) {
+		t.Skip("only root can mount a file system")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	r := s.start()
+	a := r.answering(s)
+	filler := filepath.Join(folder, "filler")
+	a.survives(unix.ENOSPC, func() {
+		fill(t, filler)
+		for range 1000 { // the last block of the store's file has room for some
+			if status, _, _ := s.cli("", "api-key", "create", "--application", "app1"); status != 0 {
+				return
+			}
+		}
+	}, func() {
+		if err := os.Remove(filler); err != nil {
+			t.Error(err)
+		}
+	})
+	r.stop()
+	r = s.start()
+	a.running, a.f = r, r.transmitter(testEUI, sendsCounters(t, a.downs))
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	a.ups = r.watch("app1", key, "v3/app1/devices/dev1/up")
+	a.answered(5)
+}
+
+// fill writes a file until its file system is full.
+func fill(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
 // sendsCounters returns a Transmit that sends FCntDown of each downlink to a channel.
-func sendsCounters(t *testing.T, downs chan<- uint32) func(radio.Downlink) radio.TxResult {
+func sendsCounters(t testing.TB, downs chan<- uint32) func(radio.Downlink) radio.TxResult {
 	return func(d radio.Downlink) radio.TxResult {
 		data, err := frame.ParseData(d.PHYPayload)
 		if err != nil {

@@ -33,7 +33,7 @@ func (s *site) fails(stdin string, args ...string) string {
 	return errOut
 }
 
-func contains(t *testing.T, what, text string, wants ...string) {
+func contains(t testing.TB, what, text string, wants ...string) {
 	t.Helper()
 	for _, w := range wants {
 		if !strings.Contains(text, w) {
