@@ -106,8 +106,15 @@ func toldWindows(t *testing.T, joined map[string]int, told map[string]bool) map[
 }
 
 // The counter of a forwarder on a bad network: no join-accept leaves later than
-// its window, or earlier.
+// its window, or earlier. It wraps each 71.6 minutes.
 func TestAirClock(t *testing.T) {
+	for name, every := range map[string]time.Duration{"3 wraps": 30 * time.Second, "100 wraps": 1080 * time.Second} {
+		t.Run(name, func(t *testing.T) { airClock(t, 400/emulatedShare, every) })
+	}
+}
+
+// airClock has devices join so often, one each so long.
+func airClock(t *testing.T, rounds int, every time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "EU_863_870_TTN")
 		gw := radio.EUI64{0xA}
@@ -127,7 +134,6 @@ func TestAirClock(t *testing.T) {
 			}))
 		}
 		w.run()
-		const rounds = 500 // some four hours: the counter wraps three times
 		restarts := 0
 		for n := range rounds {
 			if n%100 == 50 {
@@ -137,7 +143,7 @@ func TestAirClock(t *testing.T) {
 			if _, err := devices[n%len(devices)].Join(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(30 * time.Second)
+			time.Sleep(every)
 		}
 		w.stop()
 		if len(missed) > 0 || heard+silent != rounds || silent > restarts {
