@@ -166,10 +166,12 @@ func TestUpstreamNATS(t *testing.T) {
 			t.Fatal(token.Error())
 		}
 	}
+	empty := func(s upstream.Status) bool { return s.Journal.Messages == 0 && s.Waiting == 0 }
 	send(5)
 	far.waitFor(r, n)
 	push()
 	r.waitUpstream("push", func(s upstream.Status) bool { return s.Downlinks == 1 })
+	r.waitUpstream("empty", empty) // what has come is acknowledged too
 
 	h.cut(true)
 	r.waitUpstream("off", func(s upstream.Status) bool { return !s.Connected })
@@ -179,6 +181,7 @@ func TestUpstreamNATS(t *testing.T) {
 	h.cut(false)
 	far.waitFor(r, n)
 	r.waitUpstream("push from the time away", func(s upstream.Status) bool { return s.Downlinks == 2 })
+	r.waitUpstream("empty", empty)
 
 	far.kill()
 	r.waitUpstream("off again", func(s upstream.Status) bool { return !s.Connected })
@@ -187,7 +190,7 @@ func TestUpstreamNATS(t *testing.T) {
 	far.waitFor(r, n)
 	send(5)
 	far.waitFor(r, n)
-	r.waitUpstream("empty", func(s upstream.Status) bool { return s.Journal.Messages == 0 && s.Waiting == 0 })
+	r.waitUpstream("empty", empty)
 	r.checkBeyond(s, far.counts(n), 0, nil)
 	if st := r.upstreamStatus(); st.Downlinks != 2 || st.Live+st.Backfilled < uint64(n) {
 		t.Errorf("%+v", st)
