@@ -63,6 +63,7 @@ var abuses = []abuse{
 	{"answers that are not read", (*abused).unreadAnswers, 0, 0, nil},
 	{"packets that are never finished", (*abused).unfinished, 0, 0, nil},
 	{"publishes that are never released", (*abused).unreleased, 0, 0, nil},
+	{"WebSocket frames without MQTT", (*abused).idleFrames, 0, 0, nil},
 	{"hostile datagrams", (*abused).hostileDatagrams, 300, 0, nil},
 	{"2000 frames of nobody a second", (*abused).framesOfNobody, 0, floodFactor, (*abused).withFlood},
 }
@@ -102,11 +103,12 @@ func TestAbuse(t *testing.T) {
 type abused struct {
 	*benchDaemon
 	testing.TB
-	http      string
-	key2      string
-	rounds    int // of abuse so far
-	packets   int // that are mutated, half of them before the login
-	datagrams int // that are hostile
+	http       string
+	webSockets string
+	key2       string
+	rounds     int // of abuse so far
+	packets    int // that are mutated, half of them before the login
+	datagrams  int // that are hostile
 
 	mu    sync.Mutex
 	fCnts map[radio.DevAddr]uint32
@@ -116,7 +118,8 @@ const abusedDevices = 10 // of each application
 
 func newAbused(t *testing.T) *abused {
 	t.Helper()
-	a := &abused{TB: t, packets: 100_000, datagrams: 100_000, fCnts: map[radio.DevAddr]uint32{}, http: freeTCP(t)}
+	a := &abused{TB: t, packets: 100_000, datagrams: 100_000, fCnts: map[radio.DevAddr]uint32{}}
+	a.http, a.webSockets = freeTCP(t), freeTCP(t)
 	for name, many := range map[string]*int{abusePacketsEnv: &a.packets, abuseDatagramsEnv: &a.datagrams} {
 		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 			*many = n
@@ -127,8 +130,8 @@ func newAbused(t *testing.T) *abused {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"",
-		fmt.Sprintf("[http]\nlisten = %q", a.http), 1))
+	a.write("lorawand.toml", strings.NewReplacer("[http]\nlisten = \"\"", fmt.Sprintf("[http]\nlisten = %q", a.http),
+		"[mqtt]\n", fmt.Sprintf("[mqtt]\nwebsocket_listen = [%q]\n", a.webSockets)).Replace(string(conf)))
 	var list strings.Builder
 	for i := range abusedDevices {
 		text := deviceJSON(fmt.Sprintf("dev%d", i), benchAddr(abusedDevices+i).String())

@@ -95,7 +95,7 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 		for lines := bufio.NewScanner(log); lines.Scan(); {
 			m := listening.FindStringSubmatch(lines.Text())
 			switch {
-			case m == nil:
+			case m == nil || strings.HasSuffix(lines.Text(), "over=websocket"):
 				continue
 			case m[1] == "MQTT clients":
 				d.mqtt = m[2]
