@@ -43,7 +43,7 @@ type conn struct {
 	unread []byte       // of it, by the library
 	room   intake.Place // of the packet, if it is long
 	row    pace.Row     // of packets that come without a pause
-	counts bool         // it is no answer that was waited for
+	weight int          // it counts as so many packets; 0: it was waited for
 	floods bool         // its application has published too much that is refused, and it has a part in that
 	futile time.Time    // when its last publish was refused, or it has come
 

@@ -42,7 +42,7 @@ func (c *conn) readPacket() error {
 	if c.floods {
 		return c.b.endFlood(c, PublishRefused, tooManyRefused)
 	}
-	if c.counts && !c.b.hurry.Take(c.login.Application, 1, &c.row, c.done) {
+	if !c.b.hurry.Packet(c.login.Application, c.weight, len(c.packet), &c.row, c.done) {
 		return c.b.endFlood(c, PacketRefused, tooFast)
 	}
 	runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time
@@ -50,7 +50,6 @@ func (c *conn) readPacket() error {
 	if err != nil {
 		return err
 	}
-	c.counts = !packet.IsAnswer(first)
 	if connect := first>>4 == packets.Connect; !connect && c.level == 0 {
 		return errNotConnect
 	}
@@ -61,6 +60,7 @@ func (c *conn) readPacket() error {
 		return err
 	}
 	head := len(c.packet)
+	c.weight = packet.Weight(first, n)
 	if head+n > c.b.limits.PacketSize {
 		return packet.TooLarge
 	}
@@ -75,9 +75,7 @@ func (c *conn) readPacket() error {
 	if f := c.checkPacket(first, c.packet[head:]); f != packet.Accepted {
 		return f
 	}
-	if !c.spoke.Load() { // a CONNECT that is not complete costs whoever sends it nothing
-		c.spoke.Store(true)
-	}
+	c.spoke.Store(true)            // a CONNECT that is not complete costs whoever sends it nothing
 	if c.level == 5 && !shortest { // MQTT 5.0, 1.5.5; MQTT 3 does not ask for it
 		return packet.Malformed
 	}

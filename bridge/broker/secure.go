@@ -21,16 +21,19 @@ const hasTLS = true
 func (l *listener) encrypt(c *conn, plain bool) (net.Conn, error) {
 	return secure.Accept(c.Conn, l.b.opts.TLSConfig, plain, func() bool {
 		return l.b.handshakes.Wait(c.source, c.addr.IsLoopback(), c.done, l.b.stopping.Done())
-	})
+	}, c.divided)
 }
 
 // upgrade does the WebSocket handshake of a connection.
 func (l *listener) upgrade(c *conn, nc net.Conn) (net.Conn, error) {
-	return ws.Accept(nc, l.b.opts.Origins, l.b.limits.PacketSize, func(frames int) error {
-		if l.b.hurry.Take(c.login.Application, frames, &c.row, c.done) {
-			return nil
-		}
-		c.room.Leave()
-		return l.b.endFlood(c, PacketRefused, tooFast)
-	})
+	return ws.Accept(nc, l.b.opts.Origins, l.b.limits.PacketSize, c.divided)
+}
+
+// divided takes notice of what divides packets: it counts as so many.
+func (c *conn) divided(packets int) error {
+	if c.b.hurry.Divided(c.login.Application, packets, &c.row, c.done) {
+		return nil
+	}
+	c.room.Leave()
+	return c.b.endFlood(c, PacketRefused, tooFast)
 }

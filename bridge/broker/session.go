@@ -424,7 +424,9 @@ func (s *session) acknowledge(cl *mqtt.Client, pk packets.Packet) (answer packet
 		return answer
 	}
 	i := slices.IndexFunc(s.inflight, func(f sent) bool { return f.id == pk.PacketID })
-	connOf(cl).counts = i < 0 || pk.FixedHeader.Type == packets.Pubrec && s.inflight[i].released
+	if i < 0 || pk.FixedHeader.Type == packets.Pubrec && s.inflight[i].released {
+		connOf(cl).weight = 1
+	}
 	if pk.FixedHeader.Type == packets.Pubrec {
 		answer = packet.Pubrel(pk.PacketID)
 		refused := pk.ReasonCode >= packets.ErrUnspecifiedError.Code

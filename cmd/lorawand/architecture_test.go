@@ -82,7 +82,8 @@ var arrows = map[string]string{
 		"bridge/broker/intake bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace " +
 		"bridge/broker/received bridge/broker/secure bridge/broker/sessions bridge/broker/status " +
 		"bridge/broker/subscription bridge/broker/ws",
-	"bridge/broker/ws":           "bridge/broker/pace",
+	"bridge/broker/ws":           "bridge/broker/overhead bridge/broker/pace",
+	"bridge/broker/overhead":     "",
 	"bridge/broker/intake":       "",
 	"bridge/broker/limits":       "",
 	"bridge/broker/linger":       "",
@@ -92,7 +93,7 @@ var arrows = map[string]string{
 	"bridge/broker/fifo":         "",
 	"bridge/broker/pace":         "",
 	"bridge/broker/received":     "",
-	"bridge/broker/secure":       "bridge/broker/pace",
+	"bridge/broker/secure":       "bridge/broker/overhead bridge/broker/pace",
 	"bridge/broker/subscription": "bridge/v3",
 	"bridge/broker/sessions":     "bridge/order",
 	"bridge/chirpstack":          "radio bridge/foreign bridge/foreign/links bridge/upstream/client",
@@ -178,7 +179,7 @@ var knows = map[string][]string{
 		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/httpclient", "bridge/upstream/backfill", "bridge/webhook",
 	},
-	"net": {"concentrator/udp", "concentrator/stream", "bridge/forward", "bridge/chirpstack", "bridge/broker", "bridge/broker/linger", "bridge/broker/secure", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/httpclient", "bridge/store/jetstream/natstest", "bridge/upstream", "bridge/upstream/backfill", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "concentrator/stream", "bridge/forward", "bridge/chirpstack", "bridge/broker", "bridge/broker/linger", "bridge/broker/overhead", "bridge/broker/secure", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/httpclient", "bridge/store/jetstream/natstest", "bridge/upstream", "bridge/upstream/backfill", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/store/jetstream/natstest", "bridge/formatter", "bridge/formatter/formattertest",

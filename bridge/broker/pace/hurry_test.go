@@ -18,7 +18,7 @@ func (h *Hurry) hurries(application string, clients int, pause, length time.Dura
 			var r Row
 			taken, over := 0, 0
 			for end := time.Now().Add(length); time.Now().Before(end) && over == 0; time.Sleep(pause) {
-				if taken++; !h.Take(application, 1, &r, nil) {
+				if taken++; !h.Packet(application, 1, 2, &r, nil) {
 					over = 1
 				}
 			}
@@ -81,15 +81,45 @@ func TestHurryIsClosed(t *testing.T) {
 		close(closed)
 		began, r := time.Now(), Row{began: time.Now()}
 		for range row - 1 {
-			if !h.Take("app1", 1, &r, closed) {
+			if !h.Packet("app1", 1, 2, &r, closed) {
 				t.Fatal("it is ended before it is slowed down")
 			}
 		}
-		if h.Take("app1", 1, &r, closed) {
+		if h.Packet("app1", 1, 2, &r, closed) {
 			t.Error("it goes on")
 		}
 		if took := time.Since(began); took > 0 {
 			t.Errorf("it has taken %v", took)
 		}
 	})
+}
+
+// What divides answers is free, and nothing else.
+func TestHurryDivided(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		packets, divided int // as which one counts, and what divides it
+		leastMS, mostMS  int // that 5 000 of them take
+	}{
+		{"PUBACK in three frames and records", 0, 4, 0, 5},
+		{"PUBACK in one", 0, 1, 0, 5},
+		{"PUBACK in more than it has bytes", 0, 8, 2_480, 2_500},
+		{"what was not waited for", 1, 1, 1_240, 1_250},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h Hurry
+				r := Row{began: time.Now()}
+				began := time.Now()
+				for range 5_000 {
+					if !h.Packet("app1", tt.packets, 4, &r, nil) || !h.Divided("app1", tt.divided, &r, nil) {
+						t.Fatal("it is ended")
+					}
+				}
+				if took := int(time.Since(began).Milliseconds()); took < tt.leastMS || took > tt.mostMS {
+					t.Errorf("they take %d ms, want %d to %d", took, tt.leastMS, tt.mostMS)
+				}
+			})
+		})
+	}
 }

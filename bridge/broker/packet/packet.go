@@ -68,10 +68,19 @@ const (
 	connectWillQoS = connectWillQoS1 | connectWillQoS2
 )
 
-// IsAnswer reports whether a packet answers a PUBLISH or PUBREL of the broker.
-func IsAnswer(first byte) bool {
-	typ := first >> 4
-	return typ == packets.Puback || typ == packets.Pubrec || typ == packets.Pubcomp
+// filtersBytes is how many bytes of filters cost what a packet does, at least: some 16 filters.
+const filtersBytes = 64
+
+// Weight returns as how many packets one counts that has n bytes after its length: as none if it answers a
+// PUBLISH or PUBREL of the broker, and as more if it has many filters.
+func Weight(first byte, n int) int {
+	switch first >> 4 {
+	case packets.Puback, packets.Pubrec, packets.Pubcomp:
+		return 0
+	case packets.Subscribe, packets.Unsubscribe:
+		return 1 + n/filtersBytes
+	}
+	return 1
 }
 
 // CheckConnect checks the body of a CONNECT and returns its protocol level. Of a

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"lorawand/bridge/broker/overhead"
 	"lorawand/bridge/broker/pace"
 )
 
@@ -25,7 +26,7 @@ const (
 	path        = "/mqtt"
 	maxUpgrade  = 8 << 10 // of the client's HTTP request
 	bufferBytes = 1 << 10
-	frameBytes  = 6 // of a client's shortest frame (RFC 6455, 5.2)
+	frameBytes  = 12 // of two of a client's shortest frames (RFC 6455, 5.2), which cost what a packet does
 )
 
 // protocols are the subprotocols that are spoken, the newest first. The second one is
@@ -34,10 +35,9 @@ var protocols = []string{"mqtt", "mqttv3.1"}
 
 // Accept does the handshake of a connection, and returns the one whose bytes are those of
 // MQTT. Pages of this host may connect, and of origins; "*" stands for all. A message of
-// more than limit bytes ends the connection. framed is told how many of the shortest frames
-// would take the bytes that have come and are not MQTT's, before more are read; what it returns
-// ends the connection too.
-func Accept(nc net.Conn, origins []string, limit int, framed func(frames int) error) (net.Conn, error) {
+// more than limit bytes ends the connection. Before each read framed is told as how many packets
+// the bytes so far count that are not MQTT's; an error that it returns ends the connection too.
+func Accept(nc net.Conn, origins []string, limit int, framed func(packets int) error) (net.Conn, error) {
 	if err := nc.SetDeadline(time.Now().Add(pace.HandshakeTime)); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func Accept(nc net.Conn, origins []string, limit int, framed func(frames int) er
 		return nil, fmt.Errorf("WebSocket handshake: %w", err)
 	}
 	limited.N = 1 << 62 // what follows has limits of its own
-	in := &framing{Conn: nc, framed: framed}
+	in := overhead.New(nc, frameBytes, 0, framed)
 	w := &upgrading{conn: in, rw: bufio.NewReadWriter(r, bufio.NewWriterSize(nc, bufferBytes)), header: http.Header{}}
 	if problem, status := refuses(request); problem != "" {
 		http.Error(w, problem, status)
@@ -137,35 +137,14 @@ func (u *upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) { return u.con
 
 // Over returns a connection whose bytes go in binary messages, however they are divided
 // (MQTT 5.0, 6.0). Its deadlines are those of c too.
-func Over(c *websocket.Conn) net.Conn { return &conn{Conn: c.NetConn(), ws: c, in: &framing{}} }
+func Over(c *websocket.Conn) net.Conn { return &conn{Conn: c.NetConn(), ws: c, in: &overhead.Conn{}} }
 
 // conn is what Over returns.
 type conn struct {
 	net.Conn
 	ws      *websocket.Conn
-	in      *framing  // what ws reads, of a server
-	message io.Reader // at hand; nil: none
-}
-
-// framing reads what WebSocket divides into frames. Any number of these may come without a byte
-// of MQTT, such as PING, PONG and empty messages.
-type framing struct {
-	net.Conn
-	bytes  int // read and not told of, less those of MQTT
-	framed func(frames int) error
-}
-
-// Read implements net.Conn.
-func (f *framing) Read(p []byte) (int, error) {
-	if frames := f.bytes / frameBytes; frames > 0 {
-		f.bytes %= frameBytes
-		if err := f.framed(frames); err != nil {
-			return 0, err
-		}
-	}
-	n, err := f.Conn.Read(p)
-	f.bytes += n
-	return n, err
+	in      *overhead.Conn // what ws reads, of a server
+	message io.Reader      // at hand; nil: none
 }
 
 var errText = errors.New("a WebSocket message of text: MQTT is binary")
@@ -189,7 +168,7 @@ func (w *conn) Read(p []byte) (int, error) {
 			w.message = r
 		}
 		n, err := w.message.Read(p)
-		w.in.bytes -= n
+		w.in.GaveOut(n)
 		if err == io.EOF {
 			w.message, err = nil, nil
 		}
