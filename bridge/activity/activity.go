@@ -1,7 +1,7 @@
 // Package activity remembers what every device did last: its last messages, its last
 // events and its last join, in memory only. All of it together has a limit: when that
 // is reached the oldest of the application that has the most goes, but of each device the
-// last uplink and the last join go after all else.
+// last uplink and the last join go after all else of the application.
 //
 // Messages are kept as they were published and are not read before somebody asks, so
 // that they cost the radio nothing.
@@ -9,6 +9,7 @@ package activity
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"sync"
 	"unsafe"
@@ -44,23 +45,30 @@ type Log struct {
 
 	mu      sync.Mutex
 	devices map[session.ID]*device
+	shares  map[string]*share // of applications
 	size    int               // bytes
 	seq     uint64            // of the newest record
-	older   map[string]*queue // of each application; goes first
-	latest  queue             // the last uplink and the last join of each device
 
 	followers []*follower
 	hour      event.Hour // uplinks
 }
 
+// share is what is remembered of an application.
+type share struct {
+	older   queue // goes first
+	latest  queue // the last uplink and the last join of each device
+	size    int   // bytes
+	devices int
+}
+
 // device is what is remembered of a device. Its records are oldest first.
 type device struct {
 	id      session.ID
-	older   *queue    // of its application
-	uplinks []*record // the last is in Log.latest
+	share   *share
+	uplinks []*record // the last is in share.latest
 	others  []*record
 	events  []*record
-	join    *record // in Log.latest
+	join    *record // in share.latest
 	count   uint64  // uplinks since the start
 
 	habit   *Habit    // nil: nobody has asked
@@ -70,7 +78,6 @@ type device struct {
 // record is a message or an event. It stands in a queue of Log and in its device.
 type record struct {
 	prev, next *record
-	in         *queue
 	owner      *device
 	seq        uint64
 	at         radio.HostTime
@@ -85,8 +92,7 @@ func New(limit int) *Log {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	l := &Log{limit: limit, devices: map[session.ID]*device{}, older: map[string]*queue{}}
-	l.latest.init()
+	l := &Log{limit: limit, devices: map[session.ID]*device{}, shares: map[string]*share{}}
 	return l
 }
 
@@ -106,7 +112,7 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 	d := l.device(session.ID{Application: m.Application, Device: m.Device})
 	l.tell(Item{Device: d.id, Message: m, At: at})
 	if m.Suffix != v3.Up || bytes.HasSuffix(m.Payload, simulated) {
-		l.add(d, &d.others, r, d.older)
+		l.add(d, &d.others, r, &d.share.older)
 		for cost(d.others) > l.limit/longShare && len(d.others) > 1 {
 			l.drop(d.others[0])
 			d.others = slices.Delete(d.others, 0, 1)
@@ -115,9 +121,9 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 		d.count++
 		l.hour.Add(at)
 		if n := len(d.uplinks); n > 0 {
-			d.uplinks[n-1].moveTo(d.older)
+			d.uplinks[n-1].moveTo(&d.share.older)
 		}
-		l.add(d, &d.uplinks, r, &l.latest)
+		l.add(d, &d.uplinks, r, &d.share.latest)
 	}
 	l.shrink()
 }
@@ -137,13 +143,13 @@ func (l *Log) Event(e *event.Event) {
 		l.drop(d.events[n-1])
 		d.events = d.events[:n-1]
 	}
-	l.add(d, &d.events, r, d.older)
+	l.add(d, &d.events, r, &d.share.older)
 	if e.Kind == event.JoinAccepted || e.Kind == event.JoinRefused {
 		if d.join != nil {
 			l.drop(d.join)
 		}
 		d.join = &record{owner: d, at: e.Host, event: &own, cost: costOf(e)}
-		l.enter(d.join, &l.latest)
+		l.enter(d.join, &d.share.latest)
 	}
 	l.shrink()
 }
@@ -188,17 +194,17 @@ func (l *Log) Forget(ids ...session.ID) {
 func (l *Log) device(id session.ID) *device {
 	d := l.devices[id]
 	if d == nil {
-		q := l.older[id.Application]
-		if q == nil {
-			q = &queue{}
-			q.init()
-			l.older[id.Application] = q
+		s := l.shares[id.Application]
+		if s == nil {
+			s = &share{}
+			s.older.init()
+			s.latest.init()
+			l.shares[id.Application] = s
 		}
-		q.devices++
-		q.size += deviceCost
-		d = &device{id: id, older: q}
+		s.devices++
+		d = &device{id: id, share: s}
 		l.devices[id] = d
-		l.size += deviceCost
+		l.takes(s, deviceCost)
 	}
 	return d
 }
@@ -206,10 +212,9 @@ func (l *Log) device(id session.ID) *device {
 // leave removes the entry of a device.
 func (l *Log) leave(d *device) {
 	delete(l.devices, d.id)
-	l.size -= deviceCost
-	d.older.size -= deviceCost
-	if d.older.devices--; d.older.devices == 0 {
-		delete(l.older, d.id.Application)
+	l.takes(d.share, -deviceCost)
+	if d.share.devices--; d.share.devices == 0 {
+		delete(l.shares, d.id.Application)
 	}
 }
 
@@ -235,14 +240,20 @@ func cost(records []*record) (bytes int) {
 func (l *Log) enter(r *record, q *queue) {
 	l.seq++
 	r.seq = l.seq
-	l.size += r.cost
+	l.takes(r.owner.share, r.cost)
 	q.push(r)
 }
 
 // drop removes a record from its queue.
 func (l *Log) drop(r *record) {
 	r.unlink()
-	l.size -= r.cost
+	l.takes(r.owner.share, -r.cost)
+}
+
+// takes counts bytes that an application takes.
+func (l *Log) takes(s *share, bytes int) {
+	s.size += bytes
+	l.size += bytes
 }
 
 // shrink forgets what is too much.
@@ -262,16 +273,16 @@ func (l *Log) shrink() {
 
 // oldest returns what goes next; nil: nothing is left.
 func (l *Log) oldest() *record {
-	var most *queue
-	for _, q := range l.older {
-		if q.first() != nil && (most == nil || q.size > most.size) {
-			most = q
+	var most *share
+	for _, s := range l.shares {
+		if most == nil || s.size > most.size {
+			most = s
 		}
 	}
 	if most == nil {
-		return l.latest.first()
+		return nil
 	}
-	return most.first()
+	return cmp.Or(most.older.first(), most.latest.first())
 }
 
 // remove takes a record out of the lists of its device. What goes is nearly always
@@ -298,11 +309,7 @@ func (d *device) isEmpty() bool {
 
 // queue is the records in the order in which they go; root is before the first and
 // behind the last.
-type queue struct {
-	root    record
-	size    int // bytes, with the entries of its devices
-	devices int // of the application
-}
+type queue struct{ root record }
 
 func (q *queue) init() { q.root.prev, q.root.next = &q.root, &q.root }
 
@@ -314,15 +321,13 @@ func (q *queue) first() *record {
 }
 
 func (q *queue) push(r *record) {
-	r.in, r.prev, r.next = q, q.root.prev, &q.root
+	r.prev, r.next = q.root.prev, &q.root
 	r.prev.next, q.root.prev = r, r
-	q.size += r.cost
 }
 
 func (r *record) unlink() {
 	r.prev.next, r.next.prev = r.next, r.prev
-	r.in.size -= r.cost
-	r.in, r.prev, r.next = nil, nil, nil
+	r.prev, r.next = nil, nil
 }
 
 // moveTo puts a record at the end of another queue.

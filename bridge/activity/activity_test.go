@@ -66,7 +66,7 @@ func TestSummary(t *testing.T) {
 		t.Errorf("%+v", j)
 	}
 	l.Forget(dev, id("app1", "nobody"))
-	if l.Summary(dev, 0) != nil || l.size != 0 || len(l.older) != 0 || l.latest.first() != nil {
+	if l.Summary(dev, 0) != nil || l.size != 0 || len(l.shares) != 0 {
 		t.Errorf("%d bytes are left of a device that is gone", l.size)
 	}
 }
@@ -156,9 +156,9 @@ func TestOldestGoes(t *testing.T) {
 		t.Errorf("%d messages of the quiet device, want its last", n)
 	}
 	for i := range 1000 { // more devices than there is room for
-		l.Message(up(id("app2", fmt.Sprintf("dev%03d", i)), 1000, ""), 0)
+		l.Message(up(id("app1", fmt.Sprintf("new%03d", i)), 1000, ""), 0)
 	}
-	if l.size > l.limit || len(l.devices) > 20 || l.Summary(id("app2", "dev999"), 0) == nil ||
+	if l.size > l.limit || len(l.devices) > 20 || l.Summary(id("app1", "new999"), 0) == nil ||
 		l.Summary(id("app1", "dev00"), 0) != nil {
 		t.Errorf("%d bytes of %d for %d devices", l.size, l.limit, len(l.devices))
 	}
@@ -239,27 +239,32 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// An application that has the most loses its own, also what it has pushed to devices that are not there.
+// An application that has the most loses its own: what it has pushed to devices that are not there, and long uplinks,
+// of which each is the last of its device.
 func TestShares(t *testing.T) {
-	l := New(0)
-	other := id("app1", "dev1")
-	for i := range perDevice {
-		l.Message(up(other, i, ""), 0)
-	}
-	for i := range 10_000 {
-		l.Message(v3.Message{
-			Application: "app2", Device: fmt.Sprint("made-up", i), Suffix: v3.DownFailed, Payload: make([]byte, i%2*60_000),
-		}, 0)
-	}
-	if n := len(l.Messages(other, v3.Up)); n != perDevice {
-		t.Errorf("%d messages of the other application are left", n)
-	}
-	if l.size > l.limit || len(l.Messages(id("app2", "made-up9999"), v3.DownFailed)) != 1 {
-		t.Errorf("%d bytes; the last message is lost", l.size)
-	}
-	l.Forget(other)
-	if l.older["app1"] != nil {
-		t.Error("the share of an application without devices is left")
+	for _, suffix := range []string{v3.DownFailed, v3.Up} {
+		t.Run(suffix, func(t *testing.T) {
+			l := New(0)
+			other := id("app1", "dev1")
+			for i := range perDevice {
+				l.Message(up(other, i, ""), 0)
+			}
+			for i := range 10_000 {
+				l.Message(v3.Message{
+					Application: "app2", Device: fmt.Sprint("dev", i), Suffix: suffix, Payload: make([]byte, i%2*60_000),
+				}, 0)
+			}
+			if n := len(l.Messages(other, v3.Up)); n != perDevice {
+				t.Errorf("%d messages of the other application are left", n)
+			}
+			if l.size > l.limit || len(l.Messages(id("app2", "dev9999"), suffix)) != 1 {
+				t.Errorf("%d bytes; the last message is lost", l.size)
+			}
+			l.Forget(other)
+			if l.shares["app1"] != nil || l.size != l.shares["app2"].size {
+				t.Error("the share of an application without devices is left")
+			}
+		})
 	}
 }
 
