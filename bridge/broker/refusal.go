@@ -15,6 +15,7 @@ type Refused struct {
 	Why         string // as one word
 	Address     string
 	Application string // as the client says, if it has not logged in
+	LoggedIn    bool
 	Client      string // its id
 	Topic       string // or the filter
 }
@@ -58,10 +59,8 @@ func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
 
 // refused tells of a refusal, which counts against those of an application.
 func (b *Broker) refused(application string, r Refused) {
-	if b.opts.Refused == nil {
-		return
-	}
-	if _, ok := b.often.Of(fmt.Sprint(r.What, r.Why, application)).Take(time.Now()); ok {
+	r.LoggedIn = application != ""
+	if _, ok := b.often.Of(fmt.Sprint(r.What, r.Why, application)).Take(time.Now()); ok && b.opts.Refused != nil {
 		b.opts.Refused(r)
 	}
 }

@@ -154,6 +154,7 @@ type Event struct {
 type Client struct {
 	ID          string
 	Application string // as the client says, if it has not logged in
+	LoggedIn    bool
 	Topic       string // topic or filter
 }
 

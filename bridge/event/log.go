@@ -53,7 +53,8 @@ type rememberedEvent struct {
 }
 
 // eventRing holds the last events; a new one replaces the oldest of the application
-// that has the most. Events of no device are as those of one more application.
+// that has the most. Those of none are as of one more application. So those of a quiet
+// application may be old.
 type eventRing struct {
 	events []rememberedEvent // in no order
 	shares map[string]share  // of applications
@@ -71,7 +72,8 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 		place = r.replaceable()
 		r.events[place] = e
 	}
-	s, ok := r.shares[e.event.Device.Application]
+	application := e.event.application()
+	s, ok := r.shares[application]
 	if ok {
 		r.events[s.last].next = place
 	} else {
@@ -82,7 +84,15 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	if r.shares == nil {
 		r.shares = map[string]share{}
 	}
-	r.shares[e.event.Device.Application] = s
+	r.shares[application] = s
+}
+
+// application is whose event it is; "" of none, and of clients that have not logged in.
+func (e *Event) application() string {
+	if e.Client.LoggedIn {
+		return e.Client.Application
+	}
+	return e.Device.Application
 }
 
 // replaceable takes the oldest event of the application that has the most out of its

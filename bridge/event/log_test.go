@@ -67,6 +67,23 @@ func TestApplicationsShareEvents(t *testing.T) {
 	}
 }
 
+// Logins and refusals of an application drive out none of another; nor do those of strangers, whatever application
+// they name.
+func TestApplicationsShareClientEvents(t *testing.T) {
+	for _, kind := range []Kind{ClientLoggedIn, PageLoggedIn, SubscribeRefused, PacketRefused} {
+		l := NewLog(slog.New(slog.DiscardHandler))
+		l.Write(&Event{Kind: kind, Word: "mine", Client: Client{Application: "app1", LoggedIn: true}})
+		for i := range 2 * maxNoise {
+			l.Write(&Event{Kind: kind, Client: Client{Application: "app2", LoggedIn: true}})
+			l.Write(&Event{Kind: kind, Client: Client{Application: fmt.Sprint("made-up", i)}})
+		}
+		mine := l.Recent(func(e *Event) bool { return e.Word == "mine" })
+		if len(mine) != 1 {
+			t.Errorf("%s: %d of one are left", kind, len(mine))
+		}
+	}
+}
+
 // A gateway that is refused again and again is one line, which tells of the last
 // time, and any number of them wash nothing else away.
 func TestRefusedGateways(t *testing.T) {

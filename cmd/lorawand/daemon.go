@@ -352,7 +352,7 @@ func (d *daemon) refused(r broker.Refused) {
 			broker.SubscribeRefused: event.SubscribeRefused, broker.PacketRefused: event.PacketRefused,
 		}[r.What],
 		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{
-			ID: r.Client, Application: r.Application,
+			ID: r.Client, Application: r.Application, LoggedIn: r.LoggedIn,
 			Topic: r.Topic,
 		},
 	}
@@ -367,7 +367,7 @@ func (d *daemon) loggedIn(l access.Login, client, address string) {
 	now := d.bridge.Now()
 	e := event.Event{
 		Kind: event.ClientLoggedIn, Host: now.Host, Address: address,
-		Client: event.Client{ID: client, Application: l.Application},
+		Client: event.Client{ID: client, Application: l.Application, LoggedIn: true},
 	}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time

@@ -125,7 +125,7 @@ func (c *call) begin(text string) (token string, err error) {
 	site := c.site
 	begin := func(who access.Login) {
 		token = site.sessions.Begin(who, c.address().String(), time.Now())
-		c.tell(event.PageLoggedIn, "")
+		c.tell(event.PageLoggedIn, "", event.Client{Application: who.Application, LoggedIn: true})
 		site.log.Info("a browser has logged in to the web page", "address", c.address(), "key_id", who.KeyID)
 	}
 	if who, good, err := c.showsKey(text); good || err != nil {
@@ -220,12 +220,12 @@ func (c *call) showsKey(text string) (who access.Login, good bool, err error) {
 const wrongPagePassword = "wrong_page_password"
 
 // report makes an event of a wrong password.
-func (c *call) report() { c.tell(event.APIRefused, wrongPagePassword) }
+func (c *call) report() { c.tell(event.APIRefused, wrongPagePassword, event.Client{}) }
 
 // tell makes an event of a login.
-func (c *call) tell(kind event.Kind, word string) {
+func (c *call) tell(kind event.Kind, word string, of event.Client) {
 	now := c.site.o.Bridge.Now()
-	e := event.Event{Kind: kind, Host: now.Host, Address: c.r.RemoteAddr, Word: word}
+	e := event.Event{Kind: kind, Host: now.Host, Address: c.r.RemoteAddr, Word: word, Client: of}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
 	}
