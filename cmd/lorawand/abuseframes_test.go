@@ -20,11 +20,11 @@ func frameOf(first byte, payload string) []byte {
 // idleFrames sends frames that bring no MQTT, or a byte of it, over WebSocket without a pause. Every other connection
 // is that of app2, the others are those of strangers. One that is disconnected comes back.
 func (a *abused) idleFrames() {
-	ping := bytes.Repeat(packetOf(0xc0), 50)
+	ping := packetOf(0xc0)
 	var kinds [][]byte
 	for _, frame := range [][]byte{
 		frameOf(0x89, ""), frameOf(0x89, strings.Repeat("x", 125)), frameOf(0x8a, ""), frameOf(0x82, ""),
-		append(frameOf(0x82, string(ping[:1])), frameOf(0x82, string(ping[1:2]))...),
+		append(frameOf(0x82, string(ping[:1])), frameOf(0x82, string(ping[1:]))...),
 	} {
 		kinds = append(kinds, bytes.Repeat(frame, 1000))
 	}

@@ -1,4 +1,4 @@
-// Package fuzztest holds what is fuzzed to a time.
+// Package fuzztest fails a fuzz test for an input that costs too much of a processor.
 package fuzztest
 
 import (
@@ -20,8 +20,8 @@ const Limit = 100 * time.Millisecond
 const tries = 3
 
 // Quick returns a function for testing.F.Fuzz that does what target does, and fails for an input that costs more than
-// Limit. It counts what the thread of target uses, whatever else runs. Without -fuzz it is target: the inputs are
-// old ones, and the processor may be emulated.
+// Limit. It counts what the thread of target uses, whatever else runs, so nothing of goroutines that target starts.
+// Without -fuzz it is target: the inputs are old ones, and the processor may be emulated.
 func Quick[F any](target F) F {
 	if on := flag.Lookup("test.fuzz"); on == nil || on.Value.String() == "" {
 		return target
