@@ -66,8 +66,3 @@ func TestQuick(t *testing.T) {
 		t.Errorf("called %d times", called)
 	}
 }
-
-func FuzzQuick(f *testing.F) {
-	f.Add([]byte("x"))
-	f.Fuzz(Quick(func(_ *testing.T, b []byte) { burn(time.Duration(len(b)) * time.Microsecond) }))
-}

@@ -30,9 +30,9 @@ type Row struct {
 	slowed  time.Duration // less what rows have taken longer than they need
 }
 
-// Packet takes notice of a client's packet of so many bytes, which counts as so many packets, and waits where the client
-// hurries. It reports false if that one has been slowed down for too long, or closed was closed meanwhile. One that counts
-// as none was waited for.
+// Packet takes notice of a client's packet of so many bytes, which counts as so many packets, and waits where the
+// client hurries. It reports false if that one has been slowed down for too long, or closed was closed meanwhile. A
+// packet that counts as none was waited for.
 func (h *Hurry) Packet(application string, packets, bytes int, r *Row, closed <-chan struct{}) bool {
 	if packets == 0 {
 		r.free = min(r.free+bytes, mostFree)
@@ -43,8 +43,8 @@ func (h *Hurry) Packet(application string, packets, bytes int, r *Row, closed <-
 // mostFree bounds what packets that were waited for give: as much as a read can bring.
 const mostFree = 1 << 10
 
-// Divided does the same for what divides packets, as frames of WebSocket do: it counts as so many of these. What divides
-// a packet that was waited for is free: some clients send each field by itself, of a byte or two.
+// Divided does the same for what divides packets, as frames of WebSocket do: it counts as so many of these. What
+// divides a packet that was waited for is free: some clients send each field by itself, of a byte or two.
 func (h *Hurry) Divided(application string, packets int, r *Row, closed <-chan struct{}) bool {
 	free := min(packets, r.free)
 	r.free -= free
