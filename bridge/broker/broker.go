@@ -11,6 +11,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,10 +68,11 @@ type Options struct {
 	Limits Limits
 	Logger *slog.Logger // default slog.Default()
 
-	TLSListen       []string   // TCP addresses; need a TLSConfig
-	WebSocketListen []string   // TCP addresses; with a TLSConfig TLS is spoken there too
-	TLSConfig       *TLSConfig // nil: no TLS
-	Origins         []string   // of pages that may connect, besides those of this host; "*": all
+	TLSListen       []string         // TCP addresses; need a TLSConfig
+	WebSocketListen []string         // TCP addresses; with a TLSConfig TLS is spoken there too
+	TLSConfig       *TLSConfig       // nil: no TLS
+	Origins         []string         // of pages that may connect, besides those of this host; "*": all
+	Handshakes      *pace.Handshakes // of all listeners of this host with TLS; nil: of this broker alone
 
 	// Calendar tells the time for the expiry of keys, and the zero time where
 	// it is not known. Default: not known.
@@ -131,7 +133,7 @@ type Broker struct {
 	futile  pace.Budgets // of publishes that are refused, by application
 	hurry   pace.Hurry
 
-	handshakes pace.Handshakes
+	handshakes *pace.Handshakes
 	intake     intake.Intake
 	farewells  linger.Places
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
@@ -174,7 +176,7 @@ func New(o Options) (*Broker, error) {
 	l := o.Limits.WithDefaults()
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
-		gate:     newGate(l),
+		gate: newGate(l), handshakes: cmp.Or(o.Handshakes, new(pace.Handshakes)),
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{},
 		left:     make(chan leftover, 2*l.Clients),
 		statuses: status.Retained{Discovery: o.Discovery},

@@ -220,7 +220,7 @@ func TestQueueLimit(t *testing.T) {
 	}
 }
 
-// Queues have a limit in bytes, each and all together, which what is on its way
+// Queues have a limit in bytes, each and those of an application together, which what is on its way
 // to the store counts for, and what waits for an acknowledgement.
 func TestQueueBytes(t *testing.T) {
 	long := func(n int, change ...func(*session.Item)) (out []session.Item) {
@@ -251,7 +251,7 @@ func TestQueueBytes(t *testing.T) {
 	for i := range 20 {
 		s.add(abp(fmt.Sprintf("more%02d", i), byte(i)))
 	}
-	for i := range 15 {
+	for i := range 7 {
 		s.push(fmt.Sprintf("more%02d", i), long(80)...)
 	}
 	s.told = len(s.ups)
@@ -270,8 +270,8 @@ func TestQueueBytes(t *testing.T) {
 	for _, d := range s.c.opts.Devices.All() {
 		sum += d.Queue.Bytes()
 	}
-	if sum != s.c.opts.Devices.QueueBytes() {
-		t.Errorf("%d bytes in all, %d counted", sum, s.c.opts.Devices.QueueBytes())
+	if own, all := s.c.opts.Devices.QueueBytes("app1"); sum != own || sum != all {
+		t.Errorf("%d bytes in all, %d and %d counted", sum, own, all)
 	}
 	bytes := 0
 	for _, r := range s.disk.firm {

@@ -91,7 +91,7 @@ func Refused(id session.ID, d *session.Device, items []*session.Item, why *v3.Er
 }
 
 // Refusal says why a push cannot be taken, or returns nil. Pushes that are on their way to the
-// store count as queued.
+// store count as queued. A replace that makes no queue longer needs no room among the others.
 func (p *Pending) Refusal(
 	all *session.Registry, id session.ID, items []*session.Item, replace bool, now time.Time,
 ) *v3.Error {
@@ -99,18 +99,24 @@ func (p *Pending) Refusal(
 	if err := v3.CheckItems(id, d, items, now); err != nil || len(items) == 0 {
 		return err
 	}
-	device := session.LoadOf(items).Plus(p.loads[d])
-	bytes := device.Bytes + all.QueueBytes()
-	for other, pending := range p.loads {
-		if other != d {
-			bytes += pending.Bytes
-		}
-	}
-	queue := d.Queue.Fill()
+	device, queue := session.LoadOf(items).Plus(p.loads[d]), d.Queue.Fill()
+	grown := device.Bytes
 	if replace {
-		bytes -= queue.Bytes
+		grown -= queue.Bytes
 	} else {
 		device = device.Plus(queue)
 	}
-	return v3.CheckRoom(device, bytes)
+	if grown <= 0 {
+		return v3.CheckRoom(device, 0, 0) // who has more than its share may still have less
+	}
+	own, bytes := all.QueueBytes(id.Application)
+	for other, pending := range p.loads {
+		if other == d {
+			continue
+		}
+		if bytes += pending.Bytes; other.ID.Application == id.Application {
+			own += pending.Bytes
+		}
+	}
+	return v3.CheckRoom(device, own+grown, bytes+grown)
 }

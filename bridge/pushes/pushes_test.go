@@ -11,14 +11,17 @@ import (
 	"lorawand/radio/frame"
 )
 
-// devices registers personalised devices dev1, dev2 … of app1.
+// devices registers personalised devices dev1, dev2 … of app1, and as many of app2.
 func devices(t *testing.T, count int) *session.Registry {
 	t.Helper()
 	all := session.NewRegistry(0)
-	for n := 1; n <= count; n++ {
-		key := frame.Key{byte(n)}
+	for n := 2; n <= 2*count+1; n++ {
+		key, id := frame.Key{byte(n)}, dev(n/2)
+		if n%2 == 1 {
+			id.Application = "app2"
+		}
 		d := &session.Device{
-			ID: dev(n), DevEUI: radio.EUI64{byte(n)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
+			ID: id, DevEUI: radio.EUI64{byte(n)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
 			Session: &session.Session{DevAddr: radio.DevAddr{byte(n)}, Keys: frame.SessionKeys{
 				FNwkSIntKey: key, SNwkSIntKey: key, NwkSEncKey: key, AppSKey: key,
 			}},
@@ -114,24 +117,64 @@ func check(t *testing.T, p *Pending, all *session.Registry, push []*session.Item
 	}
 }
 
-// All queues together have a limit, which counts what is on its way for any device.
-func TestRoomOfAll(t *testing.T) {
-	const full = session.MaxQueuesBytes / session.MaxQueueBytes
-	all, p := devices(t, full+2), NewPending()
-	for n := 2; n <= full+1; n++ { // the half of them is stored, the others are on their way
+// fill fills the queues of devices of an application from dev2 on, and returns what is on its way to
+// the store: the half of it.
+func fill(p *Pending, all *session.Registry, application string, devices int) (under []*Push) {
+	for n := 2; n <= devices+1; n++ {
 		its := items(1, session.MaxQueueBytes)
-		if d := all.Device(dev(n)); n%2 == 0 {
+		if d := all.Device(session.ID{Application: application, Device: dev(n).Device}); n%2 == 0 {
 			d.Queue.Add(its[0])
 		} else {
-			p.Add(&Push{Ticket: uint64(n), Device: d, Items: its})
+			under = append(under, &Push{Ticket: uint64(p.Len()), Device: d, Items: its})
+			p.Add(under[len(under)-1])
 		}
 	}
+	return under
+}
+
+// The queues of an application have a limit together, which counts what is on its way for any
+// device.
+func TestRoomOfApplication(t *testing.T) {
+	const full = session.MaxQueuesBytes / session.MaxQueueBytes / 2
+	all, p := devices(t, full+2), NewPending()
+	under := fill(&p, all, "app1", full)
 	check(t, &p, all, items(1, 0), false, "downlink_queues_size")
 	check(t, &p, all, items(1, 0), true, "downlink_queues_size") // dev1 has nothing to replace
-	last := all.Device(dev(3))
-	p.Done(&Push{Ticket: 3, Device: last, Items: items(1, session.MaxQueueBytes)})
+	p.Done(under[0])
 	check(t, &p, all, items(1, session.MaxQueueBytes), false, "")
 	check(t, &p, all, items(1, session.MaxQueueBytes+1), false, "downlink_queue_size")
+}
+
+// An application finds room whatever another one has filled, and may go on replacing what it has.
+func TestRoomBesideOthers(t *testing.T) {
+	const full = session.MaxQueuesBytes / session.MaxQueueBytes
+	for _, tt := range []struct {
+		name       string
+		other, own int // full queues of app2 and of app1
+		own1       int // bytes in the queue of dev1, besides
+		push       int // bytes, to dev1
+		replace    bool
+		want       string
+	}{
+		{name: "the other has a half", other: full / 2, push: session.MaxQueueBytes},
+		{name: "a quarter beside a half", other: full / 2, own: full/4 - 1, push: session.MaxQueueBytes},
+		{name: "more than a quarter beside a half", other: full / 2, own: full / 4, push: 300, want: "downlink_queues_size"},
+		{name: "a half alone", own: full/2 - 1, push: session.MaxQueueBytes},
+		{name: "more than a half alone", own: full / 2, push: 300, want: "downlink_queues_size"},
+		{name: "the other has all", other: full, push: 300, want: "downlink_queues_size"},
+		{name: "instead of as much", other: full, own1: 1000, push: 1000, replace: true},
+		{name: "instead of less", other: full, own1: 999, push: 1000, replace: true, want: "downlink_queues_size"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, p := devices(t, full+1), NewPending()
+			fill(&p, r, "app2", tt.other)
+			fill(&p, r, "app1", tt.own)
+			if tt.own1 > 0 {
+				r.Device(dev(1)).Queue.Add(items(1, tt.own1)[0])
+			}
+			check(t, &p, r, items(1, tt.push), tt.replace, tt.want)
+		})
+	}
 }
 
 // Pushes of one device end in any order, and each gives back its own room.

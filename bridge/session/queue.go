@@ -9,6 +9,10 @@ import (
 
 // Limits of queues. Bytes are those of Item.Size: a thousand items with short
 // payloads fit, and all queues together into the memory of a small gateway.
+//
+// An application may have no more than what then stays free of MaxQueuesBytes: a half while no other
+// has any. So another one finds half of what is free, however many have all that they may, and all
+// together stay below the limit. With a fixed half for each, two applications could take all of it.
 const (
 	MaxQueue       = 1000      // downlinks that wait for one device
 	MaxQueueBytes  = 256 << 10 // of them
@@ -49,7 +53,7 @@ type Queue struct {
 	awaiting *Item
 	last     uint64 // the highest Seq so far
 	bytes    int    // Item.Size of all of them
-	total    *int   // the same of all queues of a Registry; nil: it is in none
+	total    *int   // the same of all queues of its application in a Registry; nil: it is in none
 }
 
 // Bytes returns Item.Size of all that waits, to be sent or acknowledged.

@@ -32,8 +32,8 @@ type Registry struct {
 	budget  Budget
 	sources map[Source]*Budget
 	scratch []candidate
-	changed []*Device // those with a mark, see NextChanged
-	queued  int       // bytes of all queues
+	changed []*Device         // those with a mark, see NextChanged
+	shares  map[string]*share // by application
 
 	wrongMICs uint64
 }
@@ -60,7 +60,7 @@ func NewRegistry(wrongMICs int) *Registry {
 	return &Registry{
 		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{},
 		byDev:  map[radio.EUI64][]*Device{},
-		budget: NewBudget(wrongMICs), sources: map[Source]*Budget{},
+		budget: NewBudget(wrongMICs), sources: map[Source]*Budget{}, shares: map[string]*share{},
 	}
 }
 
@@ -106,9 +106,6 @@ func (r *Registry) Waiting() (n int) {
 	return n
 }
 
-// QueueBytes returns Queue.Bytes of all devices together.
-func (r *Registry) QueueBytes() int { return r.queued }
-
 // IDs returns the ids of the devices of an application, or of all if that is
 // "", sorted.
 func (r *Registry) IDs(application string) []ID {
@@ -141,7 +138,7 @@ func (r *Registry) Add(d *Device) error {
 	}
 	r.devices[d.ID] = d
 	d.registry = r
-	d.Queue.countIn(&r.queued)
+	r.countIn(d)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
 		r.byDev[d.DevEUI] = append(r.byDev[d.DevEUI], d)
@@ -168,7 +165,7 @@ func (r *Registry) Remove(id ID) bool {
 	}
 	delete(r.devices, id)
 	d.registry, d.change = nil, Unchanged
-	d.Queue.countIn(nil)
+	r.countOut(d)
 	if d.SupportsJoin {
 		delete(r.byEUI, euis{d.JoinEUI, d.DevEUI})
 		same := slices.DeleteFunc(r.byDev[d.DevEUI], func(o *Device) bool { return o == d })

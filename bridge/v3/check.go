@@ -86,15 +86,16 @@ func CheckEncrypted(d *session.Device, s *session.Session, it *session.Item, i i
 	return nil
 }
 
-// CheckRoom returns why queues of this size are refused: the queue of the device or
-// all queues together, in bytes. It returns nil if there is room.
-func CheckRoom(device session.Load, allBytes int) *Error {
+// CheckRoom returns why queues of this size are refused: the queue of the device, or those of its
+// application and of all together, in bytes. An application may have no more than what stays free of
+// session.MaxQueuesBytes. It returns nil if there is room.
+func CheckRoom(device session.Load, application, all int) *Error {
 	switch {
 	case device.Items > session.MaxQueue:
 		return QueueFull()
 	case device.Bytes > session.MaxQueueBytes:
 		return QueueTooLong(session.MaxQueueBytes)
-	case allBytes > session.MaxQueuesBytes:
+	case application > session.MaxQueuesBytes-all:
 		return QueuesTooLong(session.MaxQueuesBytes)
 	}
 	return nil

@@ -70,21 +70,30 @@ func TestCheckItems(t *testing.T) {
 }
 
 func TestCheckRoom(t *testing.T) {
+	const all = session.MaxQueuesBytes
 	most := session.Load{Items: session.MaxQueue, Bytes: session.MaxQueueBytes}
 	tests := []struct {
-		name   string
-		device session.Load
-		all    int
-		full   bool
+		name     string
+		device   session.Load
+		own, all int // bytes
+		want     string
 	}{
-		{"exactly full", most, session.MaxQueuesBytes, false},
-		{"one item too many", most.Plus(session.Load{Items: 1}), 0, true},
-		{"one byte too many", most.Plus(session.Load{Bytes: 1}), 0, true},
-		{"one byte too many in all queues", session.Load{}, session.MaxQueuesBytes + 1, true},
+		{"exactly full", most, all / 2, all / 2, ""},
+		{"one item too many", most.Plus(session.Load{Items: 1}), 0, 0, QueueFull().Name},
+		{"one byte too many", most.Plus(session.Load{Bytes: 1}), 0, 0, QueueTooLong(0).Name},
+		{"alone, more than a half", session.Load{}, all/2 + 1, all/2 + 1, QueuesTooLong(0).Name},
+		{"beside one with a half, a quarter", session.Load{}, all / 4, all * 3 / 4, ""},
+		{"beside one with a half, one byte more", session.Load{}, all/4 + 1, all*3/4 + 1, QueuesTooLong(0).Name},
+		{"nothing is free", session.Load{}, 1, all, QueuesTooLong(0).Name},
+		{"more than all", session.Load{}, 1, all + 1000, QueuesTooLong(0).Name},
 	}
 	for _, tt := range tests {
-		if err := CheckRoom(tt.device, tt.all); (err != nil) != tt.full {
-			t.Errorf("%s: %v", tt.name, err)
+		got := ""
+		if err := CheckRoom(tt.device, tt.own, tt.all); err != nil {
+			got = err.Name
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

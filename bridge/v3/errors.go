@@ -227,11 +227,12 @@ func QueueTooLong(most int) *Error {
 		"downlink queue of the device is longer than {max} bytes", attribute("max", strconv.Itoa(most)))
 }
 
-// QueuesTooLong says that the items in the queues of all devices are too long
-// together, in bytes.
+// QueuesTooLong says that the items in the queues of an application are too long
+// together: longer than what those of all leave free of a limit, in bytes.
 func QueuesTooLong(most int) *Error {
 	return newError(ours, "downlink_queues_size", codeResourceExhausted,
-		"downlink queues of all devices are longer than {max} bytes", attribute("max", strconv.Itoa(most)))
+		"downlink queues of the application take more than is free of {max} bytes for all",
+		attribute("max", strconv.Itoa(most)))
 }
 
 // Invalid says that a field, such as "downlinks[0].f_port", has a forbidden value.

@@ -132,7 +132,7 @@ var arrows = map[string]string{
 	"bridge/admin/metrics":    "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
 		"bridge/admin/registry " +
-		"bridge/broker bridge/broker/pace bridge/event bridge/session bridge/state bridge/v3",
+		"bridge/broker bridge/broker/pace bridge/broker/secure bridge/event bridge/session bridge/state bridge/v3",
 	"bridge/admin/web/maker":    "",
 	"bridge/admin/web/password": "",
 	"bridge/admin/web/door":     "bridge/access",

@@ -18,6 +18,7 @@ import (
 	"lorawand/bridge/admin/api"
 	"lorawand/bridge/admin/problems"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
@@ -62,6 +63,8 @@ type daemon struct {
 
 	boards boards
 	certs  *certificates // nil: no TLS
+
+	handshakes pace.Handshakes // of all listeners with TLS
 
 	closePage func() // nil: there is none
 
@@ -310,8 +313,8 @@ func (d *daemon) openAPI(c config.Config, a *admin.Admin) (err error) {
 		return nil
 	}
 	d.api, err = api.Listen(api.Options{
-		Listen: c.HTTP.APIListen, TLS: d.certs.TLSConfig(), Admin: a, Bridge: d.bridge, Keys: d.state.Keys,
-		Calendar: d.calendar, Logger: d.log,
+		Listen: c.HTTP.APIListen, TLS: d.certs.TLSConfig(), Handshakes: &d.handshakes,
+		Admin: a, Bridge: d.bridge, Keys: d.state.Keys, Calendar: d.calendar, Logger: d.log,
 		Used:  func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 		NetID: c.Network.NetID,
 		MQTT:  func() (address, tlsAddress string) { return first(c.MQTT.Listen), first(c.MQTT.TLSListen) },
@@ -402,8 +405,8 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen,
-		TLSConfig: certs.TLSConfig(),
-		Origins:   c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
+		TLSConfig: certs.TLSConfig(), Handshakes: &d.handshakes,
+		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
 		Limits: broker.Limits{
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress,
 			ConnectTimeout: l.ConnectTimeout.D(),

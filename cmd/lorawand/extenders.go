@@ -28,9 +28,8 @@ type extenders struct {
 	listener *stream.Listener // nil: there are none
 	driver   *udp.Driver
 
-	handshakes pace.Handshakes
-	backoff    access.Backoff
-	refusals   refusals
+	backoff  access.Backoff
+	refusals refusals
 }
 
 const (
@@ -56,7 +55,7 @@ func (d *daemon) listenExtenders(c *config.Config, clock *bridge.Clock) (err err
 		Listener: l, TLS: withoutClientCertificates(d.certs), Admit: d.admit, Refused: d.extenderRefused, Logger: d.log,
 		Holds: d.extenderHolds, Source: pace.SourceOf,
 		Turn: func(from netip.Addr, over <-chan struct{}) bool {
-			return e.handshakes.Wait(pace.SourceOf(from), from.IsLoopback(), over, nil)
+			return d.handshakes.Wait(pace.SourceOf(from), from.IsLoopback(), over, nil)
 		},
 	})
 	if err != nil {

@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
 	"lorawand/bridge/broker/pace"
+	"lorawand/bridge/broker/secure"
 )
 
 // Limits of the API.
@@ -66,7 +68,11 @@ func Listen(o Options) (*API, error) {
 	a.stop, a.stopped = context.WithCancel(context.Background())
 	a.listener = conns.Few(l, maxConns, maxPerAddress)
 	if o.TLS != nil {
-		a.listener = tls.NewListener(a.listener, withoutClients(o.TLS))
+		turns := cmp.Or(o.Handshakes, new(pace.Handshakes))
+		a.listener = secure.Listen(a.stop, a.listener, withoutClients(o.TLS), func(from net.Addr, over <-chan struct{}) bool {
+			addr := conns.AddressOf(from.String())
+			return turns.Wait(pace.SourceOf(addr), addr.IsLoopback(), over, nil)
+		})
 	}
 	a.server = &http.Server{
 		Handler: http.HandlerFunc(a.serve), ReadHeaderTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout,

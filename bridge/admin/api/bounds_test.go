@@ -5,16 +5,9 @@ package api
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -152,50 +145,6 @@ func TestRightsOfRoutes(t *testing.T) {
 	}
 	s.wants("devices", "GET", "/ns/applications/app1/devices/dev1?field_mask=session", "", 200, `"dev_addr":"01000000"`, "!A1A1")
 	s.wants("app", "GET", "/ns/applications/app1/devices/dev1?field_mask=session", "", 200, "A1A1A1")
-}
-
-// TLS is that of MQTT, without its client certificates, and HTTP/1.1 alone.
-func TestTLS(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inner := &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, ClientAuth: tls.RequireAnyClientCert,
-		VerifyConnection: func(tls.ConnectionState) error { return fmt.Errorf("no certificate") },
-	}
-	a, err := Listen(Options{
-		Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler), Calendar: time.Now,
-		TLS: &tls.Config{
-			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return inner, nil },
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, DisableKeepAlives: true,
-	}}
-	r, err := c.Get("https://" + a.Addr().String() + prefix + "/auth_info")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, _ := io.ReadAll(r.Body)
-	_ = r.Body.Close()
-	if r.StatusCode != 200 || string(b) != "{}" || r.ProtoMajor != 1 {
-		t.Errorf("%s %d %s", r.Proto, r.StatusCode, b)
-	}
-	if cancel(); <-done != nil {
-		t.Error("Run ends with an error")
-	}
 }
 
 // uplink is published of a device.

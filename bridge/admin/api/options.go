@@ -8,6 +8,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/broker/pace"
 )
 
 // Options configures an API.
@@ -16,6 +17,8 @@ type Options struct {
 	// TLS encrypts connections; nil: they are in plain. Clients show API keys and need
 	// no certificate, whatever it asks of those of MQTT.
 	TLS *broker.TLSConfig
+	// Handshakes paces those of all listeners with TLS of this host; nil: those of this one alone.
+	Handshakes *pace.Handshakes
 
 	Admin    *admin.Admin // carries out the operations
 	Bridge   *bridge.Bridge

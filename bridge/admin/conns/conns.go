@@ -29,19 +29,24 @@ func (l *waiting) Accept() (net.Conn, error) {
 	return &counted{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
-// Few returns a listener with at most all connections open, and perAddress of each source:
-// see SourceOf. It closes more at once.
+// Few returns a listener with at most all connections open, perAddress of each address, and of a /64
+// of IPv6 three quarters: that is one host with as many addresses as it likes, or a network of hosts
+// that do not know of each other. It closes more at once.
 func Few(l net.Listener, all, perAddress int) net.Listener {
-	return &few{Listener: l, max: all, perAddress: perAddress, open: map[netip.Addr]int{}}
+	return &few{
+		Listener: l, max: all, perAddress: perAddress, perNetwork: all - all/4,
+		open: map[netip.Addr]int{}, networks: map[netip.Addr]int{},
+	}
 }
 
 type few struct {
 	net.Listener
-	max, perAddress int
+	max, perAddress, perNetwork int
 
-	mu   sync.Mutex
-	open map[netip.Addr]int
-	all  int
+	mu       sync.Mutex
+	open     map[netip.Addr]int // by address
+	networks map[netip.Addr]int // by /64, of IPv6 alone
+	all      int
 }
 
 // Accept implements net.Listener.
@@ -51,7 +56,7 @@ func (l *few) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr := SourceOf(c.RemoteAddr().String())
+		addr := AddressOf(c.RemoteAddr().String())
 		if l.take(addr) {
 			return &counted{Conn: c, free: sync.OnceFunc(func() { l.give(addr) })}, nil
 		}
@@ -62,11 +67,15 @@ func (l *few) Accept() (net.Conn, error) {
 func (l *few) take(addr netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all >= l.max || l.open[addr] >= l.perAddress {
+	network := pace.SourceOf(addr)
+	if l.all >= l.max || l.open[addr] >= l.perAddress || l.networks[network] >= l.perNetwork {
 		return false
 	}
 	l.all++
 	l.open[addr]++
+	if addr.Is6() {
+		l.networks[network]++
+	}
 	return true
 }
 
@@ -74,8 +83,16 @@ func (l *few) give(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all--
-	if l.open[addr]--; l.open[addr] == 0 {
-		delete(l.open, addr)
+	less(l.open, addr)
+	if addr.Is6() {
+		less(l.networks, pace.SourceOf(addr))
+	}
+}
+
+// less counts one less of an address.
+func less(counts map[netip.Addr]int, addr netip.Addr) {
+	if counts[addr]--; counts[addr] == 0 {
+		delete(counts, addr)
 	}
 }
 
@@ -100,6 +117,6 @@ func AddressOf(text string) netip.Addr {
 	return a.Addr().Unmap().WithZone("")
 }
 
-// SourceOf returns what limits of an address go by: that of "address:port", or of IPv6 its /64,
+// SourceOf returns what the back-off of an address goes by: that of "address:port", or of IPv6 its /64,
 // of which each host has as many addresses as it likes.
 func SourceOf(text string) netip.Addr { return pace.SourceOf(AddressOf(text)) }

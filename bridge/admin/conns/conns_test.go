@@ -1,6 +1,7 @@
 package conns
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -138,12 +139,61 @@ type visitor struct {
 
 func (v visitor) RemoteAddr() net.Addr { return v.from }
 
-// The addresses of a /64 are those of one host, and share its places.
+// Each address has its places; of a /64, which a single host can have, some are left for others. A
+// place that is given back can be had again.
 func TestFewOfIPv6(t *testing.T) {
-	l := Few(&visited{from: []string{"[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8:0:1::1]:1"}}, 9, 1)
-	for _, want := range []string{"[2001:db8::1]:1", "[2001:db8:0:1::1]:1"} {
-		if c, err := l.Accept(); err != nil || c.RemoteAddr().String() != want {
-			t.Errorf("%v, %v, want %s", c, err, want)
+	for _, tt := range []struct {
+		name string
+		come string // each a letter: see visited.come
+		in   string
+	}{
+		{"an address has two", "aaa", "aa"},
+		{"its neighbour has two too", "aaabbb", "aabb"},
+		{"a /64 has six of eight", "aabbccddA", "aabbccA"},
+		{"the others have the rest", "aabbccddABC", "aabbccAB"},
+		{"IPv4 has no /64", "112233445", "11223344"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := &visited{}
+			l := Few(v, 8, 2).(*few)
+			for range 2 {
+				v.come(tt.come)
+				in := ""
+				var open []net.Conn
+				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+					open = append(open, c)
+					in += letter(c.RemoteAddr())
+				}
+				if in != tt.in {
+					t.Errorf("%s come, %s are in, want %s", tt.come, in, tt.in)
+				}
+				for _, c := range open {
+					_, _ = c.Close(), c.Close()
+				}
+			}
+			if len(l.open) != 0 || len(l.networks) != 0 || l.all != 0 {
+				t.Errorf("%v, %v, %d are still counted", l.open, l.networks, l.all)
+			}
+		})
+	}
+}
+
+// come has a connection come for each letter: small ones are addresses of one /64, capitals of others, digits IPv4.
+func (v *visited) come(letters string) {
+	for _, r := range letters {
+		switch {
+		case r >= 'a':
+			v.from = append(v.from, fmt.Sprintf("[2001:db8::%x]:1", r))
+		case r >= 'A':
+			v.from = append(v.from, fmt.Sprintf("[2001:db8:%x::%x]:1", r, r))
+		default:
+			v.from = append(v.from, fmt.Sprintf("192.0.2.%d:1", r))
 		}
 	}
+}
+
+// letter is that of an address.
+func letter(a net.Addr) string {
+	b := AddressOf(a.String()).AsSlice()
+	return string(rune(b[len(b)-1]))
 }

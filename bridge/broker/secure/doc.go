@@ -1,2 +1,2 @@
-// Package secure does the TLS handshakes of the broker's connections.
+// Package secure does the TLS handshakes of connections from clients, each in its turn.
 package secure
