@@ -306,6 +306,7 @@ func FuzzDownlinks(f *testing.F) {
 		one(`"f_port":2.0,"decoded_payload":{"b":[1e2,{"z":null,"a":-0}],"a":"\u0000"},"confirmed":true,"confirmed_retry":{"max_attempts":3}`),
 		one(`"f_port":3,"frm_payload":"AA==","class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"gtw-1","eui":"ocD/7gAAAQA="},"antenna_index":1}],"absolute_time":"2026-11-22T08:09:06.5Z"}`),
 		one(`"session_key_id":"AQI","f_cnt":7,"priority":6,"x":[[[]]]`), `{"downlinks":[{"f_port":0},{"f_port":300},5,null]}`,
+		one(`"decoded_payload":{}`), one(`"f_port":224,"frm_payload":"AA=="`),
 		`{}`, `{"downlinks":null}`, `[]`, `{"downlinks":[{"frm_payload":"` + strings.Repeat("A", 400) + `"}]}`, strings.Repeat(`{"downlinks":[`, 40),
 	} {
 		f.Add([]byte(s))
@@ -339,8 +340,9 @@ func fuzzItem(t *testing.T, it *session.Item, e *Error) {
 	if e != nil {
 		return
 	}
-	if it.FPort == 0 || it.FPort > MaxFPort || len(it.FRMPayload) > MaxFRMPayload ||
-		len(it.FRMPayload) == 0 && it.Decoded == nil ||
+	encoded := len(it.FRMPayload) > 0 || it.Decoded == nil // else a formatter gives the rest
+	if encoded && (it.FPort == 0 || len(it.FRMPayload) == 0) || it.FPort > MaxFPort && it.FPort != session.TestPort ||
+		len(it.FRMPayload) > MaxFRMPayload ||
 		it.Confirmed && it.MaxAttempts > MaxRetries || it.Priority > radio.PriorityHighest ||
 		len(it.CorrelationIDs) > MaxCorrelationIDs {
 		t.Fatalf("taken is %+v", it)
