@@ -101,7 +101,7 @@ func New(o Options) (*Upstream, error) {
 		o: o, log: cmp.Or(o.Logger, slog.Default()).With("upstream", o.Name), wanted: map[string]bool{},
 		live: make(chan struct{}, 1), commit: make(chan struct{}, 1), backfill: make(chan struct{}, 1),
 	}
-	o.Journal.Logger = u.log
+	o.Journal.Owner, o.Journal.Logger = record.Application, u.log
 	j, err := journal.Open(o.Folder, o.Journal)
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", o.Name, err)
@@ -240,7 +240,7 @@ func (u *Upstream) fault(err error) {
 	stats := u.journal.Stats()
 	u.mu.Lock()
 	if lost := stats.Lost - u.status.Journal.Lost; lost > 0 {
-		u.log.Warn("the journal is full or too old: the oldest messages are lost", "messages", lost)
+		u.log.Warn("the journal is full or too old: messages are lost", "messages", lost)
 	}
 	u.status.Journal = stats
 	text := ""

@@ -89,7 +89,7 @@ func New(o Options) (*Backfill, error) {
 		again: make(chan struct{}, 1),
 		watch: newWatch(time.Now()),
 	}
-	o.Journal.Logger = b.log
+	o.Journal.Owner, o.Journal.Logger = record.Application, b.log
 	j, err := journal.Open(o.Folder, o.Journal)
 	if err != nil {
 		return nil, fmt.Errorf("backfill %s: %w", o.Name, err)
@@ -285,7 +285,7 @@ func (b *Backfill) fault(err error) {
 	stats := b.journal.Stats()
 	b.mu.Lock()
 	if lost := stats.Lost - b.status.Journal.Lost; lost > 0 {
-		b.log.Warn("the journal is full or too old: the oldest messages are lost", "messages", lost)
+		b.log.Warn("the journal is full or too old: messages are lost", "messages", lost)
 	}
 	b.status.Journal = stats
 	text := ""
