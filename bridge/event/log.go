@@ -72,7 +72,7 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 		place = r.replaceable()
 		r.events[place] = e
 	}
-	application := e.event.application()
+	application := e.event.Application()
 	s, ok := r.shares[application]
 	if ok {
 		r.events[s.last].next = place
@@ -87,8 +87,8 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	r.shares[application] = s
 }
 
-// application is whose event it is; "" of none, and of clients that have not logged in.
-func (e *Event) application() string {
+// Application is whose event it is; "" of none, and of clients that have not logged in.
+func (e *Event) Application() string {
 	if e.Client.LoggedIn {
 		return e.Client.Application
 	}
