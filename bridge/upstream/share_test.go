@@ -1,8 +1,10 @@
 package upstream
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -30,6 +32,8 @@ func TestFloodOfAnother(t *testing.T) {
 				s.o.Applications = []string{"app1", "app2"}
 				s.o.Journal.Bytes = 2 * journal.MinBytes
 				s.far.off = true
+				var log bytes.Buffer
+				s.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				s.start()
 				s.disk.Fail(func(string, string) error { return tt.fault })
 				r := rand.New(rand.NewPCG(1, 2))
@@ -60,6 +64,9 @@ func TestFloodOfAnother(t *testing.T) {
 					t.Errorf("%d uplinks of %d have arrived; %+v", ups, tt.ups, st)
 				}
 				s.stop()
+				if n := strings.Count(log.String(), "messages are lost"); tt.fault == nil && (n < 1 || n > tt.ups/10+1) {
+					t.Errorf("the losses are told %d times", n)
+				}
 			})
 		})
 	}

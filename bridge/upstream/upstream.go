@@ -90,6 +90,8 @@ type Upstream struct {
 	acks  acks
 	heard repeats
 	told  time.Time // when it was told why there is no connection; for link only
+
+	toldLost time.Time // when it was told that the journal has lost messages; for keep only
 }
 
 // window is how many messages may be on their way. The backfill lane takes at most half.
@@ -239,8 +241,9 @@ func (u *Upstream) store(all bool) error {
 func (u *Upstream) fault(err error) {
 	stats := u.journal.Stats()
 	u.mu.Lock()
-	if lost := stats.Lost - u.status.Journal.Lost; lost > 0 {
-		u.log.Warn("the journal is full or too old: messages are lost", "messages", lost)
+	if stats.Lost > u.status.Journal.Lost && time.Since(u.toldLost) >= tellAgain {
+		u.toldLost = time.Now()
+		u.log.Warn("the journal is full or too old: messages are lost", "lost", stats.Lost)
 	}
 	u.status.Journal = stats
 	text := ""
