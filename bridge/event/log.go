@@ -22,7 +22,7 @@ type Log struct {
 	log *slog.Logger
 
 	mu        sync.Mutex
-	said      map[eventKey]time.Time
+	said      map[eventKey]saying
 	decisions eventRing
 	noise     eventRing
 	refusals  eventRing // of joins
@@ -72,7 +72,7 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 		place = r.replaceable()
 		r.events[place] = e
 	}
-	application := e.event.application()
+	application := e.event.Application()
 	s, ok := r.shares[application]
 	if ok {
 		r.events[s.last].next = place
@@ -87,8 +87,8 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	r.shares[application] = s
 }
 
-// application is whose event it is; "" of none, and of clients that have not logged in.
-func (e *Event) application() string {
+// Application is whose event it is; "" of none, and of clients that have not logged in.
+func (e *Event) Application() string {
 	if e.Client.LoggedIn {
 		return e.Client.Application
 	}
@@ -117,7 +117,7 @@ func (r *eventRing) replaceable() (place int) {
 
 // NewLog returns a Log that has no events.
 func NewLog(log *slog.Logger) *Log {
-	return &Log{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
+	return &Log{log: log, said: map[eventKey]saying{}, followers: map[chan Event]struct{}{}}
 }
 
 // Write writes an event. It never blocks: a slow follower misses events.
@@ -296,14 +296,23 @@ type eventKey struct {
 	word    string
 }
 
+// saying is when events with a key were logged. The key of an application, without a device,
+// has how many warnings of a kind about its devices were logged since then.
+type saying struct {
+	at time.Time
+	n  int
+}
+
 const (
 	sayAgain     = time.Minute
 	maxEventKeys = 1024
+	maxWarnings  = 16 // of one kind about all devices of an application, each sayAgain
 )
 
 // first reports whether an event is logged at its own level. Events of one kind
 // about one device or gateway are logged once a minute, and at the debug level in
-// between, so that nobody on the air can fill a disk. The caller holds the lock.
+// between, so that nobody on the air can fill a disk. Nor can an application, which
+// may name as many devices as it likes. The caller holds the lock.
 func (l *Log) first(e *Event) bool {
 	key := eventKey{e.Kind, e.Reason, e.Device, "", e.Word}
 	if e.Device == (session.ID{}) {
@@ -313,12 +322,24 @@ func (l *Log) first(e *Event) bool {
 		delete(l.said, eventKey{kind: GatewayConnected, gateway: e.Gateway}) // its return is always logged
 	}
 	now := time.Now()
-	if last, ok := l.said[key]; ok && now.Sub(last) < sayAgain {
+	if last, ok := l.said[key]; ok && now.Sub(last.at) < sayAgain {
 		return false
 	}
 	if len(l.said) >= maxEventKeys {
 		clear(l.said)
 	}
-	l.said[key] = now
+	if of := e.Device.Application; of != "" && e.level() == slog.LevelWarn {
+		all := eventKey{kind: e.Kind, device: session.ID{Application: of}}
+		said := l.said[all]
+		if now.Sub(said.at) >= sayAgain {
+			said = saying{at: now}
+		}
+		if said.n >= maxWarnings {
+			return false
+		}
+		said.n++
+		l.said[all] = said
+	}
+	l.said[key] = saying{at: now}
 	return true
 }

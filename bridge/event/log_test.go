@@ -132,6 +132,35 @@ func TestLogSaysThatAGatewayIsBack(t *testing.T) {
 	}
 }
 
+// Pushes to devices that an application makes up do not fill the log, nor do they let what
+// was said of other applications be said again.
+func TestMadeUpDevicesDoNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := NewLog(slog.New(slog.NewTextHandler(&out, nil)))
+		count := func(application string) int { return strings.Count(out.String(), "application_id="+application+" ") }
+		fail := func(application, device string) {
+			l.Write(&Event{Kind: DownlinkFailed, Device: session.ID{Application: application, Device: device}})
+		}
+		const minutes = 5
+		for i := range minutes * 60 * 20 { // 20 a second
+			fail("app2", fmt.Sprint("made-up", i))
+			fail("app1", "dev1")
+			time.Sleep(time.Second / 20)
+		}
+		if n := count("app2"); n < minutes*maxWarnings || n > (minutes+1)*maxWarnings {
+			t.Errorf("%d lines about app2", n)
+		}
+		if n := count("app1"); n < minutes || n > minutes+1 {
+			t.Errorf("%d lines about app1", n)
+		}
+		fail("app1", "dev2")
+		if n := strings.Count(out.String(), "device_id=dev2"); n != 1 {
+			t.Errorf("%d lines about another device of app1", n)
+		}
+	})
+}
+
 // The same about the same device is said once a minute.
 func TestEventLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

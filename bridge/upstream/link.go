@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	tellAgain = 10 * time.Minute // of another reason why there is no connection
+	tellAgain = 10 * time.Minute // of another reason why there is no connection, or of more losses
 	farewell  = 1 * time.Second  // how long the end waits for PUBACKs that are due
 )
 

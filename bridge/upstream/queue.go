@@ -128,16 +128,34 @@ func (q *queue) stored(items []*item, n int) {
 	}
 }
 
-// shorten removes the oldest messages that wait until the others are within the bounds,
-// and returns how many that were.
+// shorten removes messages that wait, each time the oldest of the application that has the
+// most, until the others are within the bounds, and returns how many that were.
 func (q *queue) shorten() (lost int) {
-	for i := 0; i < len(q.items) && (len(q.items)-q.storingItems > maxItems || q.bytes-q.storingBytes > maxBytes); {
-		if it := q.items[i]; it.state == queued {
-			q.remove(it)
-			lost++
-		} else {
-			i++
+	for len(q.items)-q.storingItems > maxItems || q.bytes-q.storingBytes > maxBytes {
+		it := q.replaceable()
+		if it == nil {
+			break
 		}
+		q.remove(it)
+		lost++
 	}
 	return lost
+}
+
+// replaceable returns the oldest message that waits of the application that has the most;
+// nil: none waits. A message counts for its part of either bound.
+func (q *queue) replaceable() (oldest *item) {
+	costs, most := map[string]int{}, 0
+	for _, it := range q.items {
+		if it.state == queued {
+			costs[it.m.Application] += it.size() + maxBytes/maxItems
+			most = max(most, costs[it.m.Application])
+		}
+	}
+	for _, it := range q.items {
+		if it.state == queued && costs[it.m.Application] == most {
+			return it
+		}
+	}
+	return nil
 }

@@ -90,6 +90,8 @@ type Upstream struct {
 	acks  acks
 	heard repeats
 	told  time.Time // when it was told why there is no connection; for link only
+
+	toldLost time.Time // when it was told that the journal has lost messages; for keep only
 }
 
 // window is how many messages may be on their way. The backfill lane takes at most half.
@@ -101,7 +103,7 @@ func New(o Options) (*Upstream, error) {
 		o: o, log: cmp.Or(o.Logger, slog.Default()).With("upstream", o.Name), wanted: map[string]bool{},
 		live: make(chan struct{}, 1), commit: make(chan struct{}, 1), backfill: make(chan struct{}, 1),
 	}
-	o.Journal.Logger = u.log
+	o.Journal.Owner, o.Journal.Logger = record.Application, u.log
 	j, err := journal.Open(o.Folder, o.Journal)
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", o.Name, err)
@@ -239,8 +241,9 @@ func (u *Upstream) store(all bool) error {
 func (u *Upstream) fault(err error) {
 	stats := u.journal.Stats()
 	u.mu.Lock()
-	if lost := stats.Lost - u.status.Journal.Lost; lost > 0 {
-		u.log.Warn("the journal is full or too old: the oldest messages are lost", "messages", lost)
+	if stats.Lost > u.status.Journal.Lost && time.Since(u.toldLost) >= tellAgain {
+		u.toldLost = time.Now()
+		u.log.Warn("the journal is full or too old: messages are lost", "lost", stats.Lost)
 	}
 	u.status.Journal = stats
 	text := ""

@@ -272,6 +272,7 @@ func testUpstream(t *testing.T, r *running, far *farMosquitto, h *hop, propertie
 	far.push()
 	r.waitUpstream("push", func(s upstream.Status) bool { return s.Downlinks == 2 })
 	far.next(farQueued, "/down/")
+	r.waitUpstream("its PUBACK", func(s upstream.Status) bool { return s.Waiting == 0 })
 }
 
 // push sends a downlink to the device.

@@ -104,8 +104,9 @@ func (u *Upstream) problems() (out []Problem) {
 	if u.Lost > 0 {
 		out = append(out, Problem{
 			Code: "upstream_full", Tone: Warn, Title: fmt.Sprintf("%d messages for %s are lost", u.Lost, u.Name),
-			Detail: "The outage has lasted longer than the journal has room or age for.",
-			Todo:   "Set journal and journal_age of this " + u.table() + " to more, if there is flash for it.",
+			Detail: "The outage has lasted longer than the journal has room or age for, " +
+				"or one application has filled its share.",
+			Todo: "Set journal and journal_age of this " + u.table() + " to more, if there is flash for it.",
 		})
 	}
 	if len(u.Unheard) > 0 {

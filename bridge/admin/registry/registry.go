@@ -4,7 +4,8 @@
 // with the fields that a mask names.
 //
 // What the steps have told so far is a Draft, until it is enough for a device that can
-// be registered. Drafts are kept in memory, for an hour, and there are few.
+// be registered. Drafts are kept in memory, for an hour, and there are few: when there are
+// too many, the application that has the most loses its oldest, or gets no more.
 package registry
 
 import (
@@ -207,7 +208,7 @@ func (d *Drafts) Put(id session.ID, draft *Draft, now time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	maps.DeleteFunc(d.byID, func(_ session.ID, old *Draft) bool { return now.Sub(old.begun) > draftLife })
-	if _, again := d.byID[id]; !again && len(d.byID) >= maxDrafts {
+	if _, again := d.byID[id]; !again && len(d.byID) >= maxDrafts && !d.makeRoom(id.Application) {
 		return ErrTooMany
 	}
 	if d.byID == nil {
@@ -218,6 +219,27 @@ func (d *Drafts) Put(id session.ID, draft *Draft, now time.Time) error {
 	}
 	d.byID[id] = draft
 	return nil
+}
+
+// makeRoom forgets the oldest draft of the application that has the most. It returns false
+// if that is the one that wants to have another. The caller holds the lock.
+func (d *Drafts) makeRoom(application string) bool {
+	counts := map[string]int{application: 1}
+	for id := range d.byID {
+		counts[id.Application]++
+	}
+	var oldest session.ID
+	for id, draft := range d.byID {
+		n, most := counts[id.Application], counts[oldest.Application]
+		if n > most || n == most && draft.begun.Before(d.byID[oldest].begun) {
+			oldest = id
+		}
+	}
+	if counts[oldest.Application] <= counts[application] {
+		return false
+	}
+	delete(d.byID, oldest)
+	return true
 }
 
 // Remove forgets a draft.

@@ -123,3 +123,44 @@ func TestTold(t *testing.T) {
 		}
 	}
 }
+
+// An application with many drafts makes room for others, and gets no more itself.
+func TestDraftsAreShared(t *testing.T) {
+	var d Drafts
+	now := time.Unix(0, 0)
+	put := func(application string, n int) error {
+		now = now.Add(time.Second)
+		return d.Put(session.ID{Application: application, Device: fmt.Sprintf("dev%d", n)}, &Draft{Tree: Tree{}}, now)
+	}
+	count := func(application string) (n int) {
+		for id := range d.byID {
+			if id.Application == application {
+				n++
+			}
+		}
+		return n
+	}
+	for n := range maxDrafts {
+		if err := put("app2", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put("app2", maxDrafts); !errors.Is(err, ErrTooMany) {
+		t.Errorf("one more of the same: %v", err)
+	}
+	for n := range maxDrafts / 2 {
+		if err := put("app1", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put("app1", maxDrafts); !errors.Is(err, ErrTooMany) {
+		t.Errorf("more than half: %v", err)
+	}
+	oldest := session.ID{Application: "app2", Device: "dev0"}
+	if count("app1") != maxDrafts/2 || count("app2") != maxDrafts/2 || d.Draft(oldest, now) != nil {
+		t.Errorf("%d and %d drafts", count("app1"), count("app2"))
+	}
+	if err := put("app3", 0); err != nil || count("app3") != 1 || len(d.byID) != maxDrafts {
+		t.Errorf("a third application: %v", err)
+	}
+}

@@ -49,28 +49,46 @@ func (e *entry) isOf(application string) bool {
 	if application == "" {
 		return true
 	}
-	of := e.message.Device.Application
-	if e.event != nil {
-		of = e.event.Device.Application
-		if of == "" {
-			of = e.event.Client.Application
-		}
+	of := e.owner()
+	if of == "" && e.event != nil {
+		of = e.event.Client.Application
 	}
 	return of == application
 }
 
-// ring holds the last entries.
-type ring struct {
-	size    int
-	entries []entry // oldest first
+// owner is the application that an entry counts for, "" for none. A client that has not logged
+// in may name any.
+func (e *entry) owner() string {
+	if e.event != nil {
+		return e.event.Application()
+	}
+	return e.message.Device.Application
 }
 
+// ring holds the last entries. When it is full, the oldest of the application that has the
+// most goes; those of none are as of one more application.
+type ring struct {
+	size      int
+	entries   []entry        // oldest first
+	counts    map[string]int // of applications
+	forgotten uint64         // number of the newest entry that has gone
+}
+
+func newRing(size int) ring { return ring{size: size, counts: map[string]int{}} }
+
 func (r *ring) add(e entry) {
-	if len(r.entries) >= r.size {
-		copy(r.entries, r.entries[1:])
-		r.entries = r.entries[:len(r.entries)-1]
+	r.counts[e.owner()]++
+	if r.entries = append(r.entries, e); len(r.entries) <= r.size {
+		return
 	}
-	r.entries = append(r.entries, e)
+	most := 0
+	for _, n := range r.counts {
+		most = max(most, n)
+	}
+	i := slices.IndexFunc(r.entries, func(e entry) bool { return r.counts[e.owner()] == most })
+	r.counts[r.entries[i].owner()]--
+	r.forgotten = max(r.forgotten, r.entries[i].n)
+	r.entries = slices.Delete(r.entries, i, i+1)
 }
 
 // after returns copies of those behind a number.
@@ -181,7 +199,7 @@ func (h *hub) start() (*work, error) {
 	_, _ = rand.Read(id[:]) // never fails
 	w := &work{
 		run: hex.EncodeToString(id[:]), stop: make(chan struct{}), stopped: make(chan struct{}),
-		wake: map[chan struct{}]struct{}{}, main: ring{size: ringSize}, noise: ring{size: noiseSize},
+		wake: map[chan struct{}]struct{}{}, main: newRing(ringSize), noise: newRing(noiseSize),
 	}
 	var all []entry
 	for i := range before {
@@ -193,7 +211,7 @@ func (h *hub) start() (*work, error) {
 		all = append(all, entry{message: m})
 	}
 	order.By(all, func(a, b entry) int { return int(min(max(a.at().Sub(b.at()), -1), 1)) })
-	for _, e := range all[max(0, len(all)-ringSize):] {
+	for _, e := range all {
 		w.last++
 		e.n = w.last
 		w.main.add(e)
@@ -270,9 +288,7 @@ func (w *work) after(main, noise uint64) (entries, neighbours []entry, last uint
 }
 
 // has reports whether what came after an entry is still there. The lock is held.
-func (w *work) has(n uint64) bool {
-	return n <= w.last && (len(w.main.entries) < w.main.size || n+1 >= w.main.entries[0].n)
-}
+func (w *work) has(n uint64) bool { return n <= w.last && n >= w.main.forgotten }
 
 // position returns the number of an id, and whether what came after it is still there; if
 // not, the number of the newest entry.

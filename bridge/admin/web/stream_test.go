@@ -351,7 +351,7 @@ func TestHubRests(t *testing.T) {
 }
 
 func TestRing(t *testing.T) {
-	r := ring{size: 3}
+	r := newRing(3)
 	if len(r.after(0)) != 0 {
 		t.Error("an empty ring has entries")
 	}

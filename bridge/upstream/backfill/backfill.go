@@ -75,6 +75,8 @@ type Backfill struct {
 	missed missed
 	status Status
 
+	toldLost time.Time // when it was told that the journal has lost messages
+
 	watching chan struct{} // has one element when there is something to watch
 	commit   chan struct{} // has one when what was missed should be written
 	send     chan struct{} // has one when the journal has something
@@ -89,7 +91,7 @@ func New(o Options) (*Backfill, error) {
 		again: make(chan struct{}, 1),
 		watch: newWatch(time.Now()),
 	}
-	o.Journal.Logger = b.log
+	o.Journal.Owner, o.Journal.Logger = record.Application, b.log
 	j, err := journal.Open(o.Folder, o.Journal)
 	if err != nil {
 		return nil, fmt.Errorf("backfill %s: %w", o.Name, err)
@@ -284,8 +286,9 @@ func (b *Backfill) store(all bool) error {
 func (b *Backfill) fault(err error) {
 	stats := b.journal.Stats()
 	b.mu.Lock()
-	if lost := stats.Lost - b.status.Journal.Lost; lost > 0 {
-		b.log.Warn("the journal is full or too old: the oldest messages are lost", "messages", lost)
+	if stats.Lost > b.status.Journal.Lost && time.Since(b.toldLost) >= tellAgain {
+		b.toldLost = time.Now()
+		b.log.Warn("the journal is full or too old: messages are lost", "lost", stats.Lost)
 	}
 	b.status.Journal = stats
 	text := ""

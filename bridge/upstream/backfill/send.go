@@ -16,7 +16,7 @@ const (
 	firstPause   = time.Second // before the second try
 	longestPause = 5 * time.Minute
 	idle         = 5 * time.Second  // a connection without work ends
-	tellAgain    = 10 * time.Minute // of another reason why nothing can be posted
+	tellAgain    = 10 * time.Minute // of another reason why nothing can be posted, or of more losses
 )
 
 // sender posts what the journal has, one message after the other: so they come in their

@@ -325,14 +325,27 @@ func (q *missed) stored(n int) {
 	q.writing = 0
 }
 
-// shorten removes the oldest messages that are not being written until the others are within
-// the bounds, and returns how many that were.
+// shorten removes messages that are not being written, each time the oldest of the application
+// that has the most, until the others are within the bounds, and returns how many that were.
 func (q *missed) shorten() (lost int) {
 	for len(q.list)-q.writing > 0 && (len(q.list)-q.writing > maxItems || q.bytes > 2*maxBytes) {
-		q.drop(q.writing, 1)
+		q.drop(q.replaceable(), 1)
 		lost++
 	}
 	return lost
+}
+
+// replaceable returns the place of the oldest message of the application that has the most. A
+// message counts for its part of either bound.
+func (q *missed) replaceable() int {
+	waiting := q.list[q.writing:]
+	costs, most := map[string]int{}, 0
+	for i := range waiting {
+		of := waiting[i].m.Application
+		costs[of] += size(&waiting[i].m) + 2*maxBytes/maxItems
+		most = max(most, costs[of])
+	}
+	return q.writing + slices.IndexFunc(waiting, func(it item) bool { return costs[it.m.Application] == most })
 }
 
 func (q *missed) drop(at, n int) {

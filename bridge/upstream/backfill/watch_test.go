@@ -261,3 +261,37 @@ func TestOneOfTwoWays(t *testing.T) {
 		s.check(0)
 	})
 }
+
+// In memory the messages of one application do not drive out those of another, and those that are being written stay.
+func TestMissedAreShared(t *testing.T) {
+	var q missed
+	add := func(application, text string, length int) {
+		q.add([]item{{m: v3.Message{Application: application, Device: text, Payload: make([]byte, length)}}})
+		q.shorten()
+	}
+	left := func(application string) (n int) {
+		for _, it := range q.list {
+			if it.m.Application == application {
+				n++
+			}
+		}
+		return n
+	}
+	add("app2", "written", 60_000)
+	q.writing = 1
+	for range 100 {
+		add("app1", "dev1", 1000)
+	}
+	for range 100 {
+		add("app2", "long", 60_000)
+	}
+	if left("app1") != 100 || left("app2") < 10 || q.list[0].m.Device != "written" {
+		t.Errorf("long ones: %d and %d are left", left("app1"), left("app2"))
+	}
+	for range 2 * maxItems {
+		add("app2", "short", 10)
+	}
+	if left("app1") != 100 || len(q.list) != maxItems+1 || q.list[0].m.Device != "written" {
+		t.Errorf("many: %d and %d are left", left("app1"), left("app2"))
+	}
+}

@@ -17,13 +17,15 @@ import (
 //	       8  number of the first message, uint64
 //	      16  calendar time in Unix seconds, int64; 0: not known
 //	      24  messages, uint16; 0: this is the cursor, and first is where it stands
-//	      26  reserved, uint16
+//	      26  bytes of the shares, uint16; 0: of an older version
 //	      28  data: deflated; each message with its length before it, as uvarint
+//	          at the end of the data: the shares
 type block struct {
-	first uint64
-	at    int64
-	count int
-	data  []byte
+	first  uint64
+	at     int64
+	count  int
+	owners shares
+	data   []byte // without the shares
 }
 
 const (
@@ -72,11 +74,13 @@ func (e *encoder) block(b block, messages [][]byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	data := out.Bytes()
+	compressed := out.Len()
+	data := b.owners.append(out.Bytes())
 	binary.LittleEndian.PutUint32(data, uint32(len(data)-headerLength))
 	binary.LittleEndian.PutUint64(data[8:], b.first)
 	binary.LittleEndian.PutUint64(data[16:], uint64(b.at))
 	binary.LittleEndian.PutUint16(data[24:], uint16(b.count))
+	binary.LittleEndian.PutUint16(data[26:], uint16(len(data)-compressed))
 	binary.LittleEndian.PutUint32(data[4:], crc32.Checksum(data[8:], castagnoli))
 	return data, nil
 }
@@ -94,9 +98,14 @@ func parseBlock(data []byte) (b block, n int) {
 	if binary.LittleEndian.Uint32(data[4:]) != crc32.Checksum(data[8:n], castagnoli) {
 		return b, 0
 	}
+	end := n - int(binary.LittleEndian.Uint16(data[26:]))
+	if end < headerLength {
+		return b, 0
+	}
 	return block{
 		first: binary.LittleEndian.Uint64(data[8:]), at: int64(binary.LittleEndian.Uint64(data[16:])),
-		count: int(binary.LittleEndian.Uint16(data[24:])), data: data[headerLength:n],
+		count: int(binary.LittleEndian.Uint16(data[24:])), data: data[headerLength:end],
+		owners: parseShares(data[end:n]),
 	}, n
 }
 

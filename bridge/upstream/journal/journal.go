@@ -1,7 +1,8 @@
 // Package journal keeps messages in files until they are acknowledged. What is appended
 // is synced before Append returns. A cursor says which message is the next; it moves by
 // acknowledgements and may lag behind them by what was not yet stored with StoreCursor.
-// The journal is bounded: when it is full, or too old, its oldest segment goes.
+// The journal is bounded: when it is full, or too old, its oldest segment goes; where it
+// has several owners, shares.go says whose.
 //
 // A segment is a file of blocks (block.go). A block has some messages, compressed
 // together, or the cursor. Numbers of messages rise; some may be missing.
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,8 +36,10 @@ const suffix = ".journal"
 
 // Options configures a Journal.
 type Options struct {
-	Bytes  int64         // of all files together, at least MinBytes
-	Age    time.Duration // older messages go, where the calendar is known; 0: none do
+	Bytes int64         // of all files together, at least MinBytes
+	Age   time.Duration // older messages go, where the calendar is known; 0: none do
+	// Owner returns whose a message is; nil: all are of one.
+	Owner  func(message []byte) string
 	Logger *slog.Logger
 }
 
@@ -63,7 +67,8 @@ type Journal struct {
 	cursor uint64     // of the first that is not acknowledged
 	stored uint64     // the cursor in the files
 	bytes  int64
-	left   int64 // messages from cursor on
+	owners map[string]int64 // bytes of the files by owner; of blocks of older versions nobody's
+	left   int64            // messages from cursor on
 	lost   int64
 	broken int64
 
@@ -80,6 +85,7 @@ type segment struct {
 	messages []span // of its blocks
 	newest   int64  // when its last block was written, Unix seconds; 0: not known
 	oldest   int64
+	owners   map[string]int64 // bytes by owner
 }
 
 // span is a run of numbers of messages.
@@ -107,7 +113,7 @@ func (s *segment) count(from uint64) (n int64) {
 
 // Open reads what is in a folder.
 func Open(folder store.FS, o Options) (*Journal, error) {
-	j := &Journal{o: o, fs: folder, log: o.Logger}
+	j := &Journal{o: o, fs: folder, log: o.Logger, owners: map[string]int64{}}
 	if j.log == nil {
 		j.log = slog.Default()
 	}
@@ -160,6 +166,7 @@ func (j *Journal) load(s *segment) error {
 			return nil
 		}
 		data = data[n:]
+		j.credit(s, b.owners, int64(n))
 		if b.count == 0 {
 			j.cursor = max(j.cursor, b.first)
 			j.next = max(j.next, b.first)
@@ -193,35 +200,58 @@ func (j *Journal) Stats() Stats {
 }
 
 // Append stores messages, of which none is longer than MaxMessage, and returns how many
-// of the first are stored. now is the calendar time, or the zero time where it is not
-// known. After an error the others may come back from Next all the same.
+// of the first are done with: stored, or lost because their owner has too much. now is the
+// calendar time, or the zero time where it is not known. After an error the others may come
+// back from Next all the same.
 func (j *Journal) Append(messages [][]byte, now time.Time) (stored int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	lost := 0
 	for stored < len(messages) && err == nil {
-		batch := messages[stored:]
-		n := 1
-		for size := len(batch[0]); n < len(batch) && n < maxCount; n++ {
-			if size += len(batch[n]); size > maxRawBlock {
-				break
+		b, batch, taken := j.batch(messages[stored:])
+		if b.at = unix(now); b.count > 0 {
+			var data []byte
+			if data, err = j.encoder.block(b, batch); err == nil {
+				err = j.write(b, data)
 			}
 		}
-		b := block{first: j.next, count: n, at: unix(now)}
-		var data []byte
-		if data, err = j.encoder.block(b, batch[:n]); err == nil {
-			err = j.write(b, data)
-		}
 		if err == nil {
-			stored += n
+			stored += taken
+			lost += taken - b.count
 		}
 	}
 	if failed := j.sync(); failed != nil {
-		stored, err = 0, errors.Join(err, failed)
+		stored, lost, err = 0, 0, errors.Join(err, failed)
 	}
+	j.lost += int64(lost)
 	if err != nil {
 		err = fmt.Errorf("upstream journal: %w", err)
 	}
 	return stored, err
+}
+
+// batch begins a block with as many of the first messages as go into one. taken is how many
+// that are, with those for which there is no room. mu is held.
+func (j *Journal) batch(messages [][]byte) (b block, batch [][]byte, taken int) {
+	b.first = j.next
+	size := 0
+	for _, m := range messages {
+		if b.count > 0 && (b.count == maxCount || size+len(m) > maxRawBlock) {
+			break
+		}
+		taken++
+		owner, length := "", int64(len(m))+1 // its length stands before it
+		if j.o.Owner != nil {
+			owner = j.o.Owner(m)
+		}
+		if j.admits(owner, length, b.owners) {
+			b.owners.add(owner, length)
+			b.count++
+			size += len(m)
+			batch = append(batch, m)
+		}
+	}
+	return b, batch, taken
 }
 
 func unix(t time.Time) int64 {
@@ -249,6 +279,7 @@ func (j *Journal) write(b block, data []byte) error {
 	}
 	s.size += int64(len(data))
 	j.bytes += int64(len(data))
+	j.credit(s, b.owners, int64(len(data)))
 	if b.count > 0 {
 		s.add(b)
 		j.left += int64(b.count)
@@ -302,10 +333,15 @@ func (j *Journal) close() {
 	}
 }
 
-// trim removes the oldest segments until there is room for more bytes. mu is held.
+// trim removes segments until there is room for more bytes: the oldest of who has the most,
+// and where there is none that has nothing of others, the oldest of all. mu is held.
 func (j *Journal) trim(more int64) {
 	for len(j.list) > 0 && j.bytes+more > j.o.Bytes {
-		if !j.drop() {
+		owner, several := j.most()
+		if several && j.dropOwn(owner) {
+			continue
+		}
+		if !j.drop(0) {
 			return
 		}
 	}
@@ -320,29 +356,33 @@ func (j *Journal) Expire(now time.Time) {
 	}
 	limit := now.Add(-j.o.Age).Unix()
 	for len(j.list) > 0 && j.list[0].newest > 0 && j.list[0].newest < limit {
-		if !j.drop() {
+		if !j.drop(0) {
 			return
 		}
 	}
 }
 
-// drop removes the oldest segment; what is not acknowledged of it is lost. mu is held.
-func (j *Journal) drop() bool {
-	s := j.list[0]
+// drop removes a segment; what is not acknowledged of it is lost. mu is held.
+func (j *Journal) drop(i int) bool {
+	s := j.list[i]
 	n := s.count(j.cursor)
-	if !j.remove() {
+	if !j.remove(i) {
 		return false
 	}
 	j.lost += n
 	j.left -= n
-	j.cursor = max(j.cursor, s.next())
+	if i == 0 {
+		j.cursor = max(j.cursor, s.next())
+	} else {
+		j.stored = 0 // the cursor may have been in it
+	}
 	return true
 }
 
-// remove removes the oldest segment. mu is held.
-func (j *Journal) remove() bool {
-	s := j.list[0]
-	if len(j.list) == 1 {
+// remove removes a segment. mu is held.
+func (j *Journal) remove(i int) bool {
+	s := j.list[i]
+	if i == len(j.list)-1 {
 		j.close()
 	}
 	if err := j.fs.Remove(s.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -350,7 +390,8 @@ func (j *Journal) remove() bool {
 		return false
 	}
 	j.bytes -= s.size
-	j.list = j.list[1:]
+	j.release(s)
+	j.list = slices.Delete(j.list, i, i+1)
 	return true
 }
 
@@ -377,13 +418,13 @@ func (j *Journal) ack(number uint64) {
 // cursor: it goes when nothing is left at all, and after the others. mu is held.
 func (j *Journal) clean() {
 	removed := false
-	for len(j.list) > 1 && j.list[0].count(j.cursor) == 0 && j.remove() {
+	for len(j.list) > 1 && j.list[0].count(j.cursor) == 0 && j.remove(0) {
 		removed = true
 	}
 	if removed {
 		j.syncFolder()
 	}
-	if len(j.list) == 1 && j.left == 0 && j.remove() {
+	if len(j.list) == 1 && j.left == 0 && j.remove(0) {
 		j.syncFolder()
 		// An outage is over: their memory is not needed.
 		j.encoder, j.reading = encoder{}, reader{at: j.reading.at, last: j.reading.last}

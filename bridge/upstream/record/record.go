@@ -42,6 +42,15 @@ func Append(dst []byte, m *v3.Message) []byte {
 
 var errRecord = errors.New("malformed record")
 
+// Application returns that of a record; "": it is malformed.
+func Application(b []byte) string {
+	length, n := binary.Uvarint(b)
+	if n <= 0 || length > uint64(len(b)-n) {
+		return ""
+	}
+	return string(b[n : n+int(length)])
+}
+
 // Parse reads what Append has written. The payload is a part of b.
 func Parse(b []byte) (m v3.Message, err error) {
 	for _, s := range [...]*string{&m.Application, &m.Device, &m.Suffix} {

@@ -44,8 +44,9 @@ var ofHost = []string{"backup", "restore", "key.revoke", "page.password", "probl
 // of an application, for none that reaches into others.
 func (s *Browser) May(op string) bool { return s.ByPassword() || !slices.Contains(ofHost, op) }
 
-// Sessions are those that have not ended. The one that was used least lately goes when
-// there are too many.
+// Sessions are those that have not ended. When there are too many, the one that was used
+// least lately goes, of the application that has the most; with the password they are as of
+// one more application.
 type Sessions struct {
 	mu      sync.Mutex
 	all     []*Browser
@@ -61,13 +62,31 @@ func (s *Sessions) Begin(key access.Login, address string, now time.Time) (token
 	defer s.mu.Unlock()
 	s.expire(now)
 	if len(s.all) >= maxSessions {
-		oldest := slices.MinFunc(s.all, func(a, b *Browser) int { return a.used.Compare(b.used) })
-		s.drop(func(o *Browser) bool { return o == oldest })
+		gone := s.replaceable(key.Application)
+		s.drop(func(o *Browser) bool { return o == gone })
 	}
 	s.all = append(s.all, &Browser{
 		id: sha256.Sum256([]byte(token)), Key: key, Address: address, Since: now, used: now, Ended: make(chan struct{}),
 	})
 	return token
+}
+
+// replaceable returns the session that makes room for one more of an application.
+func (s *Sessions) replaceable(application string) (gone *Browser) {
+	counts := map[string]int{application: 1}
+	for _, o := range s.all {
+		counts[o.Key.Application]++
+	}
+	for _, o := range s.all {
+		if gone != nil {
+			n, most := counts[o.Key.Application], counts[gone.Key.Application]
+			if n < most || n == most && !o.used.Before(gone.used) {
+				continue
+			}
+		}
+		gone = o
+	}
+	return gone
 }
 
 // Find returns the session of a token and notes that it is used; nil: there is none.

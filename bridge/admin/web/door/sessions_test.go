@@ -53,6 +53,58 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// However often an application logs in, the sessions of the owner and of other applications
+// stay, though they were used less lately.
+func TestSessionsAreShared(t *testing.T) {
+	var all Sessions
+	now := time.Unix(1000, 0)
+	begin := func(application string) string {
+		now = now.Add(time.Second)
+		return all.Begin(access.Login{Application: application, KeyID: application}, "a", now)
+	}
+	owner, app1 := begin(""), begin("app1")
+	var app2 []string
+	for range 3 * maxSessions {
+		app2 = append(app2, begin("app2"))
+	}
+	if all.Find(owner, now) == nil || all.Find(app1, now) == nil || all.Len() != maxSessions {
+		t.Errorf("the owner or app1 is logged out; %d sessions", all.Len())
+	}
+	if all.Find(app2[len(app2)-1], now) == nil || all.Find(app2[0], now) != nil {
+		t.Error("app2 has not lost its oldest")
+	}
+	for range maxSessions / 2 {
+		begin("app3")
+	}
+	if all.Find(owner, now) == nil || all.Find(app1, now) == nil || all.Find(app2[len(app2)-1], now) == nil {
+		t.Error("a quiet one is logged out")
+	}
+}
+
+// However many sessions an application has, another one gets a stream.
+func TestStreamsAreSharedByApplications(t *testing.T) {
+	var all Sessions
+	now := time.Unix(1000, 0)
+	browser := func(application string) *Browser {
+		return all.Find(all.Begin(access.Login{Application: application, KeyID: application}, "a", now), now)
+	}
+	open := func(b *Browser) bool { return all.OpenStream(b) != nil }
+	for range MaxStreams {
+		if !open(browser("app2")) {
+			t.Fatal("app2 gets none")
+		}
+	}
+	owner, app1 := browser(""), browser("app1")
+	for range MaxStreams / 4 {
+		if !open(owner) || !open(app1) {
+			t.Error("the owner or app1 gets none")
+		}
+	}
+	if open(browser("app2")) || len(all.streams) != MaxStreams || owner.streams != 2 || app1.streams != 2 {
+		t.Errorf("%d and %d streams are left", owner.streams, app1.streams)
+	}
+}
+
 // A session ends after 30 days, however much it is used.
 func TestSessionAge(t *testing.T) {
 	var all Sessions

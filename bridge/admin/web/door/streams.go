@@ -18,8 +18,9 @@ type Stream struct {
 }
 
 // OpenStream counts one more stream of a session; nil: there is none for it. When all are
-// open, the oldest of the session that has most makes room for one of a session that will
-// not have more than it.
+// open, one of the application that has most makes room for one of an application that will
+// not have more than it, and likewise among the sessions of an application; it is the oldest
+// of the session that has most.
 func (s *Sessions) OpenStream(o *Browser) *Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -27,17 +28,37 @@ func (s *Sessions) OpenStream(o *Browser) *Stream {
 		return nil
 	}
 	if len(s.streams) >= MaxStreams {
-		most := slices.MaxFunc(s.streams, func(a, b *Stream) int { return a.of.streams - b.of.streams })
-		if most.of.streams < o.streams+2 {
+		gone := s.replaceableStream(o)
+		if gone == nil {
 			return nil
 		}
-		s.remove(most)
-		close(most.Gone)
+		s.remove(gone)
+		close(gone.Gone)
 	}
 	out := &Stream{of: o, Gone: make(chan struct{})}
 	s.streams = append(s.streams, out)
 	o.streams++
 	return out
+}
+
+// replaceableStream returns the stream that makes room for one of a session; nil: none does.
+func (s *Sessions) replaceableStream(o *Browser) (gone *Stream) {
+	counts := map[string]int{}
+	for _, t := range s.streams {
+		counts[t.of.Key.Application]++
+	}
+	own := counts[o.Key.Application]
+	most := func(t *Stream) int { return counts[t.of.Key.Application]*(PerSession+1) + t.of.streams }
+	for _, t := range s.streams {
+		more := counts[t.of.Key.Application] >= own+2
+		if t.of.Key.Application == o.Key.Application {
+			more = t.of.streams >= o.streams+2
+		}
+		if more && (gone == nil || most(t) > most(gone)) {
+			gone = t
+		}
+	}
+	return gone
 }
 
 // CloseStream counts one less.
