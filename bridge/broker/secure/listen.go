@@ -59,7 +59,8 @@ func (c *turnConn) Read(p []byte) (int, error) {
 	if n == 0 {
 		return 0, err
 	}
-	if p[0] == typeHandshake && !c.turn(c.RemoteAddr(), c.ctx.Done()) {
+	// A handshake may begin behind an alert (RFC 8446, 5.1); text does with neither.
+	if p[0] < ' ' && !c.turn(c.RemoteAddr(), c.ctx.Done()) {
 		return 0, ErrTooMany
 	}
 	c.had = true

@@ -92,6 +92,10 @@ func TestListen(t *testing.T) {
 			want: os.ErrDeadlineExceeded,
 		},
 		{
+			name: "begins behind an alert", says: append([]byte{21, 3, 1, 0, 2, 1, 90}, begin...), turns: 1,
+			lasts: pace.HandshakeTime, want: os.ErrDeadlineExceeded,
+		},
+		{
 			name: "its turn comes too late", says: begin, when: 3 * time.Second, after: time.Minute, turns: 1,
 			lasts: pace.HandshakeTime, want: ErrTooMany,
 		},

@@ -67,7 +67,7 @@ func TestRecords(t *testing.T) {
 			least, most  int // packets
 		}{
 			{"of a byte", many, 1, (many*22 - 2*readAhead) / recordBytes, many * 40 / recordBytes},
-			{"long ones", 20, 100_000, 0, 0},
+			{"long ones", 10, 100_000, 0, 0},
 		} {
 			t.Run(tls.VersionName(version)+" "+tt.name, func(t *testing.T) {
 				told := 0
