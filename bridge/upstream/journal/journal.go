@@ -66,6 +66,7 @@ type Journal struct {
 	next   uint64     // number of the next message that is appended
 	cursor uint64     // of the first that is not acknowledged
 	stored uint64     // the cursor in the files
+	gone   bool       // its block may be gone from them
 	bytes  int64
 	owners map[string]int64 // bytes of the files by owner; of blocks of older versions nobody's
 	left   int64            // messages from cursor on
@@ -220,8 +221,11 @@ func (j *Journal) Append(messages [][]byte, now time.Time) (stored int, err erro
 			lost += taken - b.count
 		}
 	}
+	if err == nil && j.gone {
+		err = j.writeCursor()
+	}
 	if failed := j.sync(); failed != nil {
-		stored, lost, err = 0, 0, errors.Join(err, failed)
+		stored, lost, err, j.gone = 0, 0, errors.Join(err, failed), true
 	}
 	j.lost += int64(lost)
 	if err != nil {
@@ -333,15 +337,15 @@ func (j *Journal) close() {
 	}
 }
 
-// trim removes segments until there is room for more bytes: the oldest of who has the most,
-// and where there is none that has nothing of others, the oldest of all. mu is held.
+// trim removes segments until there is room for more bytes: the oldest of who has more than an
+// equal share, and where there is none that has nothing of others, the oldest of all. mu is held.
 func (j *Journal) trim(more int64) {
 	for len(j.list) > 0 && j.bytes+more > j.o.Bytes {
-		owner, several := j.most()
-		if several && j.dropOwn(owner) {
-			continue
-		}
-		if !j.drop(0) {
+		if i := j.own(j.largest()); i >= 0 {
+			if !j.drop(i) {
+				return
+			}
+		} else if !j.drop(0) {
 			return
 		}
 	}
@@ -373,8 +377,11 @@ func (j *Journal) drop(i int) bool {
 	j.left -= n
 	if i == 0 {
 		j.cursor = max(j.cursor, s.next())
-	} else {
-		j.stored = 0 // the cursor may have been in it
+		return true
+	}
+	j.gone = true
+	if r := &j.reading; r.segment == s.number {
+		r.data, r.batch = nil, nil
 	}
 	return true
 }
@@ -441,22 +448,31 @@ func (j *Journal) syncFolder() {
 func (j *Journal) StoreCursor() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.cursor == j.stored || j.left == 0 {
+	if j.cursor == j.stored && !j.gone || j.left == 0 {
 		return nil
 	}
+	err := j.writeCursor()
+	if err == nil {
+		err = j.sync()
+	}
+	if err != nil {
+		j.gone = true
+		return fmt.Errorf("upstream journal: store the cursor: %w", err)
+	}
+	return nil
+}
+
+// writeCursor writes the cursor behind the last block. mu is held.
+func (j *Journal) writeCursor() error {
 	b := block{first: j.cursor}
 	data, err := j.encoder.block(b, nil)
 	if err == nil {
 		err = j.write(b, data)
 	}
 	if err == nil {
-		err = j.sync()
+		j.stored, j.gone = b.first, false
 	}
-	if err != nil {
-		return fmt.Errorf("upstream journal: store the cursor: %w", err)
-	}
-	j.stored = b.first
-	return nil
+	return err
 }
 
 // Close stores the cursor and closes the file.

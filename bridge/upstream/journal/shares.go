@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Shares. Of each owner (an application) the journal knows how many bytes of its files are
@@ -114,30 +115,32 @@ func (j *Journal) admits(owner string, length int64, begun shares) bool {
 	}
 	own, all := begun.of(owner)+length, begun.all()+length
 	for j.owners[owner]+own > j.o.Bytes/n && j.bytes+all > j.o.Bytes-j.o.Bytes/segments {
-		if !j.dropOwn(owner) {
+		i := j.own(owner)
+		if i < 0 {
 			return false
+		}
+		if !j.drop(i) {
+			return true // the write says what the disk has
 		}
 	}
 	return true
 }
 
-// dropOwn removes the oldest segment that has nothing of others, if there is one. mu is held.
-func (j *Journal) dropOwn(owner string) bool {
-	for i, s := range j.list[:max(len(j.list)-1, 0)] {
-		if len(s.owners) == 1 && s.owners[owner] > 0 {
-			return j.drop(i)
-		}
-	}
-	return false
+// own returns the oldest segment that has nothing of others, but for the last; -1: there is none.
+// mu is held.
+func (j *Journal) own(owner string) int {
+	return slices.IndexFunc(j.list[:max(len(j.list)-1, 0)], func(s *segment) bool {
+		return len(s.owners) == 1 && s.owners[owner] > 0
+	})
 }
 
-// most returns who has the most, where there are several. mu is held.
-func (j *Journal) most() (owner string, ok bool) {
-	var bytes int64
+// largest returns who has the most, if that is more than an equal share; "": nobody has. mu is held.
+func (j *Journal) largest() (owner string) {
+	most := j.o.Bytes / int64(max(len(j.owners), 1))
 	for of, n := range j.owners {
-		if n > bytes {
-			owner, bytes = of, n
+		if n > most {
+			owner, most = of, n
 		}
 	}
-	return owner, len(j.owners) > 1
+	return owner
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -129,6 +130,62 @@ func TestBlockWithoutShares(t *testing.T) {
 		if fmt.Sprint(b.owners) != fmt.Sprint(tt.owners) {
 			t.Errorf("%s: shares %v", tt.name, b.owners)
 		}
+	}
+}
+
+// What a version without shares has left in a full journal goes before anything that is new.
+func TestFullOfOlderVersion(t *testing.T) {
+	b := start(t, Options{Bytes: 1 << 20, Owner: ownerOf})
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := 0; b.Stats().Lost == 0; n++ {
+		old := block{first: b.next, count: 1}
+		data, err := b.encoder.block(old, [][]byte{noise(r, "old", n, 30_000)})
+		if err == nil {
+			err = b.write(old, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.open()
+	for n := range 15 { // half of what there is room for
+		if _, err := b.Append([][]byte{noise(r, "app1", n, 3000), noise(r, "app2", n, 30_000)}, day); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept := b.kept(); kept["app1"] != 15 || kept["app2"] != 15 || kept["old"] == 0 {
+		t.Errorf("%v are kept", kept)
+	}
+}
+
+// A disk that removes nothing is a fault, and no message counts as lost by it.
+func TestSharesOnReadOnlyDisk(t *testing.T) {
+	b := start(t, Options{Bytes: 1 << 20, Owner: ownerOf})
+	r := rand.New(rand.NewPCG(1, 2))
+	made := 0
+	for ; b.Stats().Lost == 0; made++ {
+		list := [][]byte{noise(r, "app2", made, 60_000)}
+		if made == 0 {
+			list = append(list, noise(r, "app1", 0, 600))
+		}
+		if _, err := b.Append(list, day); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.Stats()
+	fault := errors.New("fault")
+	b.disk.Fail(func(string, string) error { return fault })
+	for range 10 {
+		if n, err := b.Append([][]byte{noise(r, "app2", made, 60_000)}, day); n != 0 || !errors.Is(err, fault) {
+			t.Errorf("%d are done with, %v", n, err)
+		}
+	}
+	b.disk.Fail(nil)
+	if st := b.Stats(); st.Lost != before.Lost {
+		t.Errorf("%d are lost, before %d", st.Lost, before.Lost)
+	}
+	if n, err := b.Append([][]byte{noise(r, "app2", made, 60_000)}, day); n != 1 || err != nil {
+		t.Error(n, err)
 	}
 }
 
