@@ -118,5 +118,8 @@ func (p *Pending) Refusal(
 			own += pending.Bytes
 		}
 	}
-	return v3.CheckRoom(device, own+grown, bytes+grown)
+	if own += grown; all.Applications() == 1 {
+		own = 0 // nobody else needs room
+	}
+	return v3.CheckRoom(device, own, bytes+grown)
 }

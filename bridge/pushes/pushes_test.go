@@ -177,6 +177,19 @@ func TestRoomBesideOthers(t *testing.T) {
 	}
 }
 
+// An application that is the only one with devices has all the room.
+func TestRoomAlone(t *testing.T) {
+	const full = session.MaxQueuesBytes / session.MaxQueueBytes
+	all, p := devices(t, full+2), NewPending()
+	for n := 1; n <= full+2; n++ {
+		all.Remove(session.ID{Application: "app2", Device: dev(n).Device})
+	}
+	fill(&p, all, "app1", full-1)
+	check(t, &p, all, items(1, session.MaxQueueBytes), false, "")
+	all.Device(dev(full + 1)).Queue.Add(items(1, session.MaxQueueBytes)[0])
+	check(t, &p, all, items(1, 300), false, "downlink_queues_size")
+}
+
 // Pushes of one device end in any order, and each gives back its own room.
 func TestPending(t *testing.T) {
 	all, p := devices(t, 2), NewPending()

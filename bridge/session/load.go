@@ -31,6 +31,9 @@ func (r *Registry) QueueBytes(application string) (own, all int) {
 	return own, all
 }
 
+// Applications returns how many applications have devices.
+func (r *Registry) Applications() int { return len(r.shares) }
+
 // countIn counts a device that comes to its application.
 func (r *Registry) countIn(d *Device) {
 	s := r.shares[d.ID.Application]

@@ -10,9 +10,10 @@ import (
 // Limits of queues. Bytes are those of Item.Size: a thousand items with short
 // payloads fit, and all queues together into the memory of a small gateway.
 //
-// An application may have no more than what then stays free of MaxQueuesBytes: a half while no other
-// has any. So another one finds half of what is free, however many have all that they may, and all
-// together stay below the limit. With a fixed half for each, two applications could take all of it.
+// Where several applications have devices, one may have no more than what then stays free of
+// MaxQueuesBytes: a half while no other has any. So another one finds half of what is free, however
+// many have all that they may, and all together stay below the limit. With a fixed half for each, two
+// applications could take all of it.
 const (
 	MaxQueue       = 1000      // downlinks that wait for one device
 	MaxQueueBytes  = 256 << 10 // of them
