@@ -229,10 +229,11 @@ func (d *Drafts) makeRoom(application string) bool {
 		counts[id.Application]++
 	}
 	var oldest session.ID
+	var first *Draft // of oldest
 	for id, draft := range d.byID {
 		n, most := counts[id.Application], counts[oldest.Application]
-		if n > most || n == most && draft.begun.Before(d.byID[oldest].begun) {
-			oldest = id
+		if first == nil || n > most || n == most && draft.begun.Before(first.begun) {
+			oldest, first = id, draft
 		}
 	}
 	if counts[oldest.Application] <= counts[application] {

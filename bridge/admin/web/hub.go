@@ -86,7 +86,11 @@ func (r *ring) add(e entry) {
 		most = max(most, n)
 	}
 	i := slices.IndexFunc(r.entries, func(e entry) bool { return r.counts[e.owner()] == most })
-	r.counts[r.entries[i].owner()]--
+	if of := r.entries[i].owner(); r.counts[of] == 1 {
+		delete(r.counts, of)
+	} else {
+		r.counts[of]--
+	}
 	r.forgotten = max(r.forgotten, r.entries[i].n)
 	r.entries = slices.Delete(r.entries, i, i+1)
 }
