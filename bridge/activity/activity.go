@@ -92,8 +92,7 @@ func New(limit int) *Log {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	l := &Log{limit: limit, devices: map[session.ID]*device{}, shares: map[string]*share{}}
-	return l
+	return &Log{limit: limit, devices: map[session.ID]*device{}, shares: map[string]*share{}}
 }
 
 // simulated is how a message ends that an application has made up: it does not say

@@ -179,8 +179,15 @@ var knows = map[string][]string{
 		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/httpclient", "bridge/upstream/backfill", "bridge/webhook",
 	},
-	"net": {"concentrator/udp", "concentrator/stream", "bridge/forward", "bridge/chirpstack", "bridge/broker", "bridge/broker/linger", "bridge/broker/overhead", "bridge/broker/secure", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/httpclient", "bridge/store/jetstream/natstest", "bridge/upstream", "bridge/upstream/backfill", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
-	"os":  {"bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
+	"net": {
+		"concentrator/udp", "concentrator/stream", "bridge/forward", "bridge/chirpstack", "bridge/broker",
+		"bridge/broker/linger", "bridge/broker/overhead", "bridge/broker/secure", "bridge/broker/ws",
+		"bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door",
+		"bridge/webhook", "bridge/httpclient", "bridge/store/jetstream/natstest", "bridge/upstream",
+		"bridge/upstream/backfill", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config",
+		"cmd/lorawand/demo",
+	},
+	"os": {"bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/store/jetstream/natstest", "bridge/formatter", "bridge/formatter/formattertest",
 		"concentrator/sx1302/board", "cmd/lorawand",

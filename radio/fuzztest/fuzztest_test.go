@@ -55,14 +55,19 @@ func TestWithinSleeps(t *testing.T) {
 	}
 }
 
-// Old inputs run as they are.
+// Old inputs run as they are; new ones, with -fuzz, are held to Limit.
 func TestQuick(t *testing.T) {
-	if flag.Lookup("test.fuzz").Value.String() != "" {
-		t.Skip("with -fuzz there are new ones")
-	}
-	called := 0
-	Quick(func(*testing.T) { called++; burn(2 * Limit) })(nil)
-	if called != 1 {
-		t.Errorf("called %d times", called)
+	fuzz := flag.Lookup("test.fuzz").Value
+	was := fuzz.String()
+	defer func() { _ = fuzz.Set(was) }()
+	for given, want := range map[string]int{"": 1, "FuzzNew": tries} {
+		if err := fuzz.Set(given); err != nil {
+			t.Fatal(err)
+		}
+		called, of := 0, &inner{}
+		Quick(func(*inner) { called++; burn(2 * Limit) })(of)
+		if called != want || (of.failed > 0) != (given != "") {
+			t.Errorf("-fuzz %q: called %d times, %d failures", given, called, of.failed)
+		}
 	}
 }

@@ -4,14 +4,9 @@ package secure
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"testing"
@@ -132,18 +127,9 @@ func TestListen(t *testing.T) {
 
 // A client that has its turn comes in, and takes no other.
 func TestListenServes(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	of := config(t)
 	synctest.Test(t, func(t *testing.T) {
-		s, since := serve(t, 9*time.Second, config), time.Now()
+		s, since := serve(t, 9*time.Second, of), time.Now()
 		defer s.end()
 		go func() {
 			c := tls.Client(s.client, &tls.Config{InsecureSkipVerify: true})
