@@ -220,8 +220,8 @@ func TestQueueLimit(t *testing.T) {
 	}
 }
 
-// Queues have a limit in bytes, each and those of an application together, which what is on its way
-// to the store counts for, and what waits for an acknowledgement.
+// Queues have a limit in bytes, each and all those of the only application together, which what is on
+// its way to the store counts for, and what waits for an acknowledgement.
 func TestQueueBytes(t *testing.T) {
 	long := func(n int, change ...func(*session.Item)) (out []session.Item) {
 		for i := range n {
@@ -251,7 +251,7 @@ func TestQueueBytes(t *testing.T) {
 	for i := range 20 {
 		s.add(abp(fmt.Sprintf("more%02d", i), byte(i)))
 	}
-	for i := range 7 {
+	for i := range 15 {
 		s.push(fmt.Sprintf("more%02d", i), long(80)...)
 	}
 	s.told = len(s.ups)
