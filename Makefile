@@ -111,7 +111,7 @@ mistakes:
 # A thousand kills of the daemon in real traffic, of commands, and power cuts; two machines that lead in turn; a million bad packets,
 # ten million hostile datagrams and a minute of wrong keys; a month of a thousand devices in fake time; scripts, 10 000
 # uplinks a second, a program that wants the processor, mutated input of each parser that strangers reach, and an hour of
-# writing to the flash. It takes some two hours on two cores, and wants a quiet machine. Each size can be another
+# writing to the flash. It takes 80 minutes on two cores, and wants a quiet machine. Each size can be another
 # one: make soak SOAK_KILLS=5 …
 SOAK_LOAD       = 5m
 SOAK_PACKETS    = 1000000

@@ -1,38 +1,44 @@
 package pace
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
 
-// A client whose packets come without a pause may send row of them in rowTime, and the clients of one application
-// that do so share that: else a few connections take all processors, and a datagram waits until the runtime
-// looks at the network by itself, which it does each 10 ms.
+// The clients of one application share a packet each packetTime. They may have sent row of them before they wait for
+// it: else a few connections take all processors, and a datagram waits until the runtime looks at the network by
+// itself, which it does each 10 ms.
 const (
-	row     = 32
-	rowTime = 4 * time.Millisecond // with a PINGREQ or SUBSCRIBE each, 32 in 1 ms took 1.6 processors (amd64)
+	row        = 32
+	packetTime = 125 * time.Microsecond // with a PINGREQ or SUBSCRIBE each, 32 in 1 ms took 1.6 processors (amd64)
+	// few packets of a client are counted together, since a client that waits costs about as much as a packet.
+	few = 4
+	// crowd bounds how long a client waits for others of its application: as if so many, which may be connected at
+	// a time, sent as much as itself. One that seldom sends does not wait behind all the long ones of the others.
+	crowd = 100
 	// mostHurry is for how much longer a client may be slowed down than it has paused: what it has sent waits in the
 	// kernel meanwhile, also when it has left.
 	mostHurry = 5 * time.Second
 )
 
-// Hurry slows such clients down. The zero value is ready.
+// Hurry slows down the clients of an application that send more. The zero value is ready.
 type Hurry struct {
-	mu      sync.Mutex
-	waiting map[string]int // clients that wait, by application
+	mu    sync.Mutex
+	until map[string]time.Time // for how long an application's packets take, if they do still
 }
 
 // Row is what a client has sent of late. The zero value is ready; it belongs to the goroutine that reads.
 type Row struct {
-	packets int
-	free    int // what may divide those that were waited for, in packets
-	began   time.Time
-	slowed  time.Duration // less what rows have taken longer than they need
+	packets int           // that are not counted yet
+	free    int           // what may divide those that were waited for, in packets
+	counted time.Time     // when they were last, or after the wait for it
+	slowed  time.Duration // how long it has waited, less its pauses
 }
 
 // Packet takes notice of a client's packet of so many bytes, which counts as so many packets, and waits where the
-// client hurries. It reports false if that one has been slowed down for too long, or closed was closed meanwhile. A
-// packet that counts as none was waited for.
+// application hurries. It reports false if the client has been slowed down for too long, or closed was closed
+// meanwhile. A packet that counts as none was waited for.
 func (h *Hurry) Packet(application string, packets, bytes int, r *Row, closed <-chan struct{}) bool {
 	if packets == 0 {
 		r.free = min(r.free+bytes, mostFree)
@@ -52,46 +58,45 @@ func (h *Hurry) Divided(application string, packets int, r *Row, closed <-chan s
 }
 
 func (h *Hurry) take(application string, packets int, r *Row, closed <-chan struct{}) bool {
-	for r.packets += packets; r.packets >= row; r.packets -= row {
-		if !h.wait(application, r, closed) {
-			return false
-		}
+	if r.packets += packets; r.packets < few {
+		return true
 	}
-	return true
-}
-
-// wait waits until the time of a row is over.
-func (h *Hurry) wait(application string, r *Row, closed <-chan struct{}) bool {
-	n := h.add(application, 1)
-	defer h.add(application, -1)
 	now := time.Now()
-	rest := time.Duration(n)*rowTime - now.Sub(r.began)
-	r.began, r.slowed = now, max(0, r.slowed+rest)
-	if rest <= 0 {
+	wait := h.count(application, r.packets, now)
+	r.slowed = max(0, r.slowed+wait-now.Sub(r.counted))
+	r.packets, r.counted = 0, now.Add(wait)
+	if wait == 0 {
 		return true
 	}
 	select {
-	case <-time.After(rest):
+	case <-time.After(wait):
 	case <-closed:
 		return false
 	}
-	r.began = r.began.Add(rest)
 	return r.slowed < mostHurry
 }
 
-// add counts the clients of an application that wait.
-func (h *Hurry) add(application string, n int) int {
+// count counts packets of an application, and returns how long their sender waits.
+func (h *Hurry) count(application string, packets int, now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.waiting == nil {
-		h.waiting = map[string]int{}
+	until, known := h.until[application]
+	if !known {
+		maps.DeleteFunc(h.until, func(_ string, until time.Time) bool { return until.Before(now) })
 	}
-	h.waiting[application] += n
-	n = h.waiting[application]
-	if n == 0 {
-		delete(h.waiting, application)
+	if until.Before(now) {
+		until = now
 	}
-	return n
+	if h.until == nil {
+		h.until = map[string]time.Time{}
+	}
+	own := time.Duration(packets) * packetTime
+	until = until.Add(own)
+	h.until[application] = until
+	if wait := until.Sub(now); wait >= row*packetTime {
+		return min(wait, crowd*own)
+	}
+	return 0
 }
 
 // IsClosed reports whether a channel that nobody sends on is closed.

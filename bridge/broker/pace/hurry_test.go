@@ -41,8 +41,9 @@ func TestHurry(t *testing.T) {
 		ended         int
 	}{
 		{1, time.Nanosecond, time.Second, 7_500, 8_300, 0},
-		{90, time.Nanosecond, time.Second, 7_500, 8_000 + 90*2*row, 0},
-		{1, 200 * time.Microsecond, 10 * time.Second, 47_500, 50_001, 0}, // 5 000 a second
+		{90, time.Nanosecond, time.Second, 7_500, 8_000 + 90*2*few, 0},
+		{90, time.Nanosecond, time.Millisecond, 90 * few, 90*few + row, 0}, // not row of each at once
+		{1, 200 * time.Microsecond, 10 * time.Second, 47_500, 50_001, 0},   // 5 000 a second
 		{1, time.Nanosecond, time.Minute, 37_500, 42_500, 1},
 		{20, time.Nanosecond, time.Minute, 37_500, 45_000, 20},
 	} {
@@ -53,8 +54,9 @@ func TestHurry(t *testing.T) {
 				if packets < tt.least || packets > tt.most || ended != tt.ended {
 					t.Errorf("%d packets, %d ended, want %d to %d and %d", packets, ended, tt.least, tt.most, tt.ended)
 				}
-				if len(h.waiting) > 0 {
-					t.Errorf("%v wait", h.waiting)
+				time.Sleep(time.Minute)
+				if h.hurries("app2", 1, time.Second, few*time.Second); len(h.until) > 1 {
+					t.Errorf("%v are remembered", h.until)
 				}
 			})
 		})
@@ -69,7 +71,28 @@ func TestHurryOfOthers(t *testing.T) {
 		if packets, _ := h.hurries("app1", 1, time.Nanosecond, time.Second); packets < 7_500 {
 			t.Errorf("%d packets", packets)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(10 * time.Second)
+	})
+}
+
+// A client that seldom sends does not wait until all is sent that others of its application had before.
+func TestHurryOfLongOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h Hurry
+		for range 90 {
+			go func() { h.Packet("app1", 1000, 64_000, new(Row), nil) }()
+		}
+		synctest.Wait()
+		began, r := time.Now(), new(Row)
+		for range 10 * few {
+			if !h.Packet("app1", 1, 2, r, nil) {
+				t.Fatal("it is ended")
+			}
+		}
+		if took := time.Since(began); took != 10*crowd*few*packetTime {
+			t.Errorf("%v", took)
+		}
+		time.Sleep(time.Minute)
 	})
 }
 
@@ -79,7 +102,7 @@ func TestHurryIsClosed(t *testing.T) {
 		var h Hurry
 		closed := make(chan struct{})
 		close(closed)
-		began, r := time.Now(), Row{began: time.Now()}
+		began, r := time.Now(), Row{}
 		for range row - 1 {
 			if !h.Packet("app1", 1, 2, &r, closed) {
 				t.Fatal("it is ended before it is slowed down")
@@ -109,7 +132,7 @@ func TestHurryDivided(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var h Hurry
-				r := Row{began: time.Now()}
+				var r Row
 				began := time.Now()
 				for range 5_000 {
 					if !h.Packet("app1", tt.packets, 4, &r, nil) || !h.Divided("app1", tt.divided, &r, nil) {
