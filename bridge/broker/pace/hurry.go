@@ -91,12 +91,12 @@ func (h *Hurry) count(application string, packets int, now time.Time) time.Durat
 		h.until = map[string]time.Time{}
 	}
 	own := time.Duration(packets) * packetTime
-	until = until.Add(own)
-	h.until[application] = until
-	if wait := until.Sub(now); wait >= row*packetTime {
-		return min(wait, crowd*own)
+	wait := min(until.Add(own).Sub(now), mostHurry) // clients that have left owe no more
+	h.until[application] = now.Add(wait)
+	if wait < row*packetTime {
+		return 0
 	}
-	return 0
+	return min(wait, crowd*own)
 }
 
 // IsClosed reports whether a channel that nobody sends on is closed.

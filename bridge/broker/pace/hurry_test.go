@@ -96,6 +96,22 @@ func TestHurryOfLongOnes(t *testing.T) {
 	})
 }
 
+// What clients have sent that left slows down nobody for longer than they could have been.
+func TestHurryOfThoseThatLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h Hurry
+		closed := make(chan struct{})
+		close(closed)
+		for range 10_000 {
+			h.Packet("app1", 1000, 64_000, new(Row), closed)
+		}
+		time.Sleep(mostHurry)
+		if n, _ := h.hurries("app1", 1, time.Millisecond, time.Second); n != 1000 {
+			t.Errorf("%d packets, want 1000", n)
+		}
+	})
+}
+
 // A client that is slowed down and leaves is not waited for.
 func TestHurryIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
