@@ -47,9 +47,8 @@ func connOf(cl *mqtt.Client) *conn {
 	return c
 }
 
-// OnPacketRead implements mqtt.Hook. It sees each packet before the library
-// acts on it, and makes of it what the library takes well. An error closes the
-// connection.
+// OnPacketRead implements mqtt.Hook. It sees each packet before the library acts on it, and makes of it what the
+// library takes well. An error closes the connection.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
 	if c == nil {
@@ -60,10 +59,6 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	case packets.Connect:
 		return h.connect(c, pk)
 	case packets.Publish:
-		// The library leaves some of these without an acknowledgement.
-		if strings.HasPrefix(pk.TopicName, "$") {
-			pk.TopicName = "x" + pk.TopicName
-		}
 		return h.publish(c, cl, pk)
 	case packets.Subscribe:
 		return packet.Nothing(pk), h.subscribe(c, cl, pk)
@@ -87,8 +82,7 @@ const maxKeepalive = math.MaxUint16 * 2 / 3
 // forever keeps the library from ending a session by the calendar; see expire.
 const forever = math.MaxUint32
 
-// connect makes a CONNECT such as the library takes well, and keeps what it
-// must not know.
+// connect makes a CONNECT such as the library takes well, and keeps what it must not know.
 func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	if c.client.Load() != nil {
 		return pk, packets.ErrProtocolViolationSecondConnect
@@ -108,8 +102,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	if k.WillFlag && (k.WillQos > 2 || !v3.ValidFilter(k.WillTopic) || strings.ContainsAny(k.WillTopic, "+#")) {
 		return pk, packets.ErrRejectPacket
 	}
-	// A will is taken and has no effect, as with The Things Stack. The library
-	// would publish it past every check.
+	// A will is taken and has no effect, as with The Things Stack. The library would publish it past every check.
 	k.WillFlag, k.WillRetain, k.WillQos = false, false, 0
 	k.WillTopic, k.WillPayload, k.WillProperties = "", nil, packets.Properties{}
 	k.PasswordFlag = len(k.Password) > 0

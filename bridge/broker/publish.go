@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -18,6 +19,9 @@ import (
 // The library gets every PUBLISH as one of QoS 0, and no PUBREL: it would note the packet id of a publish before it is
 // known whether that can be carried out, keep 900 bytes for each that is unfinished, and answer a PUBREL that comes
 // again with an error. So what is acknowledged to a client is up to us.
+
+// noTopic begins no topic of a client (MQTT 3.1.1, 1.5.3).
+const noTopic = "\x00"
 
 // publish takes notice of a PUBLISH, and returns what the library is to make of it.
 func (h *hook) publish(c *conn, cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
@@ -36,14 +40,17 @@ func (h *hook) publish(c *conn, cl *mqtt.Client, pk packets.Packet) (packets.Pac
 	}
 	c.publishQoS, c.publishID = pk.FixedHeader.Qos, pk.PacketID
 	pk.FixedHeader.Qos, pk.FixedHeader.Dup, pk.PacketID = 0, false, 0
+	if strings.HasPrefix(pk.TopicName, "$") { // some of these the library throws away
+		pk.TopicName = noTopic + pk.TopicName
+	}
 	return pk, nil
 }
 
-// OnPublish implements mqtt.Hook. Whatever a client publishes is acknowledged
-// and goes to no subscriber; a push is handed on first, and a push that cannot
-// be stored ends the connection, so that the client knows and sends it again.
+// OnPublish implements mqtt.Hook. Whatever a client publishes is acknowledged and goes to no subscriber; a push is
+// handed on first, and a push that cannot be stored ends the connection, so that the client knows and sends it again.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
+	pk.TopicName = strings.TrimPrefix(pk.TopicName, noTopic)
 	refused, err := h.b.carryOut(c, &pk)
 	if err != nil {
 		cl.Stop(err)

@@ -118,6 +118,7 @@ func TestRefusals(t *testing.T) {
 			"publish to another application", b.publish(b.key1, "v3/app2/devices/d/down/push"),
 			"1 no_topic_of_a_push 127.0.0.1 app1 dev v3/app2/devices/d/down/push",
 		},
+		{"publish to a topic of the server", b.publish(b.key1, "$SYS/x"), "1 no_topic_of_a_push 127.0.0.1 app1 dev $SYS/x"},
 		{
 			"subscribe to another application", b.subscribe(b.key1, "v3/app2/#"),
 			"2 not_of_the_application 127.0.0.1 app1 dev v3/app2/#",
