@@ -75,8 +75,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	return pk, nil
 }
 
-// maxKeepalive is the longest keep-alive of which the library can take one and
-// a half in 16 bits.
+// maxKeepalive is the longest keep-alive of which the library can take one and a half in 16 bits.
 const maxKeepalive = math.MaxUint16 * 2 / 3
 
 // forever keeps the library from ending a session by the calendar; see expire.
@@ -107,6 +106,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	k.WillTopic, k.WillPayload, k.WillProperties = "", nil, packets.Properties{}
 	k.PasswordFlag = len(k.Password) > 0
 	k.Keepalive = min(k.Keepalive, maxKeepalive)
+	c.rounded = time.Duration(k.Keepalive%2) * time.Second / 2
 	if len(k.ClientIdentifier) > clientIDLength {
 		_, _ = c.Conn.Write(packet.RefusedConnack(c.version, packets.Err3ClientIdentifierNotValid))
 		return pk, packets.ErrRejectPacket
@@ -161,9 +161,8 @@ func (h *hook) disconnect(c *conn, pk *packets.Packet) {
 	}
 }
 
-// OnConnectAuthenticate implements mqtt.Hook. Inside the broker a client's id
-// begins with its application, so that no application can take over a session
-// of another.
+// OnConnectAuthenticate implements mqtt.Hook. Inside the broker a client's id begins with its application, so that no
+// application can take over a session of another.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c := connOf(cl)
 	user := string(pk.Connect.Username)

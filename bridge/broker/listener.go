@@ -56,6 +56,7 @@ type conn struct {
 	persistent bool
 	expiry     time.Duration // of the session, after the connection
 	shortened  bool          // the client had asked for a longer one
+	rounded    time.Duration // what the library leaves out of one and a half times the keep-alive
 	window     int           // QoS 1 and 2 messages that the client takes at a time
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
 	answered   bool          // the CONNECT was answered by us, whatever the library answers
@@ -111,9 +112,9 @@ func (c *conn) isUnwanted(typ byte) bool {
 	return typ == packets.Disconnect && c.version < 5 || typ == packets.Connack && c.answered
 }
 
-// SetDeadline implements net.Conn. The library sets it for the keep-alive,
-// which is about what the client sends.
-func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+// SetDeadline implements net.Conn. The library sets it for the keep-alive, which is about what the client sends, to one
+// and a half times as much, rounded down to a second.
+func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t.Add(c.rounded)) }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
