@@ -156,8 +156,9 @@ func (h *hook) expiry(c *conn, pk *packets.Packet) {
 	}
 }
 
-// disconnect notes that an MQTT 5 client changes how long its session lives.
+// disconnect notes that a client leaves, and that with MQTT 5 it changes how long its session lives.
 func (h *hook) disconnect(c *conn, pk *packets.Packet) {
+	c.raw.LastWord() // the client's TLS or WebSocket may say goodbye after it, which a reset would answer
 	if !pk.Properties.SessionExpiryIntervalFlag || !c.persistent {
 		return
 	}
@@ -168,9 +169,8 @@ func (h *hook) disconnect(c *conn, pk *packets.Packet) {
 	}
 }
 
-// OnConnectAuthenticate implements mqtt.Hook. Inside the broker a client's id
-// begins with its application, so that no application can take over a session
-// of another.
+// OnConnectAuthenticate implements mqtt.Hook. Inside the broker a client's id begins with its application, so that no
+// application can take over a session of another.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c := connOf(cl)
 	user := string(pk.Connect.Username)
