@@ -47,9 +47,8 @@ func connOf(cl *mqtt.Client) *conn {
 	return c
 }
 
-// OnPacketRead implements mqtt.Hook. It sees each packet before the library
-// acts on it, and makes of it what the library takes well. An error closes the
-// connection.
+// OnPacketRead implements mqtt.Hook. It sees each packet before the library acts on it, and makes of it what the
+// library takes well. An error closes the connection.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
 	if c == nil {
@@ -303,9 +302,8 @@ func (h *hook) connack(c *conn, pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// OnACLCheck implements mqtt.Hook. It is closed unless a filter is one of the
-// client's own application. Writing is let pass: a client whose write is
-// refused here would be cut off, so OnPublish drops instead.
+// OnACLCheck implements mqtt.Hook. It is closed unless a filter is one of the client's own application. Writing is let
+// pass: a client whose write is refused here would be cut off, so OnPublish drops instead.
 func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 	c := connOf(cl)
 	if c == nil || c.login.Application == "" {
