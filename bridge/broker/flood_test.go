@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,23 @@ func TestHurriedClients(t *testing.T) {
 			r, _ := s.again(5, "dev", s.key1)
 			r.hurries(r, tt.bytes, []byte{packets.Disconnect << 4, 0})
 		})
+	}
+}
+
+// A client whose SUBSCRIBE is long waits before that is carried out: else it would leave meanwhile, and come back
+// with the next one.
+func TestHurriedAgain(t *testing.T) {
+	s := start(t, Limits{})
+	filter := "v3/app1/devices/" + strings.Repeat("x", 40) + "/up"
+	many := slices.Repeat([]string{filter}, 1000)
+	const times = 10
+	began := time.Now()
+	for range times {
+		s.login("dev").subscribe(1, many...)
+	}
+	each := time.Second / 8000 * time.Duration(1000*(len(filter)+3)/64)
+	if took, least := time.Since(began), (times-1)*each; took < least {
+		t.Errorf("%d of them take %v, want %v at least", times, took, least)
 	}
 }
 

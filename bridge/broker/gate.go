@@ -9,11 +9,9 @@ import (
 	"lorawand/bridge/access"
 )
 
-// gate counts connections and keeps them within the limits. Where there are too
-// many, somebody has to go, so that one who floods costs himself and no other:
-// before the login one whose login was refused, else the oldest that has not said
-// enough yet, else the oldest; after it the newest of the application that has
-// the most.
+// gate counts connections and keeps them within the limits. Where there are too many, somebody has to go, so that one
+// who floods costs himself and no other: before the login one whose login was refused, else the oldest that has not
+// said enough yet, else the oldest; after it the newest of the application that has the most.
 type gate struct {
 	limits    Limits
 	listeners []*listener

@@ -149,8 +149,9 @@ func (h *hook) expiry(c *conn, pk *packets.Packet) {
 	}
 }
 
-// disconnect notes that an MQTT 5 client changes how long its session lives.
+// disconnect notes that a client leaves, and that with MQTT 5 it changes how long its session lives.
 func (h *hook) disconnect(c *conn, pk *packets.Packet) {
+	c.raw.LastWord() // the client's TLS or WebSocket may say goodbye after it, which a reset would answer
 	if !pk.Properties.SessionExpiryIntervalFlag || !c.persistent {
 		return
 	}
@@ -295,9 +296,8 @@ func (h *hook) connack(c *conn, pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// OnACLCheck implements mqtt.Hook. It is closed unless a filter is one of the
-// client's own application. Writing is let pass: a client whose write is
-// refused here would be cut off, so OnPublish drops instead.
+// OnACLCheck implements mqtt.Hook. It is closed unless a filter is one of the client's own application. Writing is let
+// pass: a client whose write is refused here would be cut off, so OnPublish drops instead.
 func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 	c := connOf(cl)
 	if c == nil || c.login.Application == "" {

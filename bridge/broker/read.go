@@ -64,6 +64,10 @@ func (c *conn) readPacket() error {
 	if head+n > c.b.limits.PacketSize {
 		return packet.TooLarge
 	}
+	if c.weight > 1 && !c.b.hurry.Packet(c.login.Application, c.weight-1, 0, &c.row, c.done) { // before it costs that
+		return c.b.endFlood(c, PacketRefused, tooFast)
+	}
+	c.weight = min(c.weight, 1)
 	if !c.room.Enter(&c.b.intake, c.login.Application, head+n, func() { go c.b.unfinished(c) }, c.done) {
 		return net.ErrClosed
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/ws"
 )
 
@@ -137,6 +138,45 @@ func TestDoors(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// After its DISCONNECT a client may still end TLS and WebSocket in their own ways, and is not answered with a reset.
+func TestGoodbyeBelow(t *testing.T) {
+	s := startSecure(t, nil)
+	for name, dial := range map[string]func() (net.Conn, error){
+		"tls": func() (net.Conn, error) { return tls.Dial("tcp", s.tls, s.client) },
+		"ws":  func() (net.Conn, error) { c, _, err := s.dialWS("ws", nil, "mqtt"); return c, err },
+		"wss": func() (net.Conn, error) { c, _, err := s.dialWS("wss", nil, "mqtt"); return c, err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for end := time.Now().Add(patience); ; {
+				c, err := dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := over(t, c, 4)
+				r.send(connectPacket("dev", "app1", s.key1))
+				r.want(packets.Connack)
+				began := time.Now()
+				r.bytes(packets.Disconnect<<4, 0)
+				_, _ = r.r.ReadByte() // it is closed
+				for i := range 5 {
+					time.Sleep(time.Duration(i) * time.Millisecond)
+					if _, err = c.Write([]byte{0}); err != nil {
+						break
+					}
+				}
+				_ = c.Close()
+				late := time.Since(began) > linger.Time/2 // the broker does not wait for ever
+				switch {
+				case err == nil:
+					return
+				case !late || time.Now().After(end):
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
