@@ -1,13 +1,10 @@
-// Package broker is the MQTT broker that applications log in to. It takes
-// their subscriptions, which never leave their own application, and their
-// publishes, which go to no other client.
+// Package broker is the MQTT broker that applications log in to. It takes their subscriptions, which never leave their
+// own application, and their publishes, which go to no other client.
 //
-// It rests on mochi-mqtt for the protocol: packets, connections, which sessions
-// there are. Subscriptions (subscribe.go), what comes in (publish.go) and what
-// goes out (session.go) are this package's own: the library's way holds up every
-// publisher while one subscriber does not read, has no bound in bytes, and loses
-// its flow control once a window is full. Its faults are kept away in listener.go
-// and hook.go; faults_test.go shows each.
+// It rests on mochi-mqtt for the protocol: packets, connections, which sessions there are. Subscriptions
+// (subscribe.go), what comes in (publish.go) and what goes out (session.go) are this package's own: the library's way
+// holds up every publisher while one subscriber does not read, has no bound in bytes, and loses its flow control once a
+// window is full. Its faults are kept away in listener.go and hook.go; faults_test.go shows each.
 package broker
 
 import (
@@ -74,8 +71,7 @@ type Options struct {
 	Origins         []string         // of pages that may connect, besides those of this host; "*": all
 	Handshakes      *pace.Handshakes // of all listeners of this host with TLS; nil: of this broker alone
 
-	// Calendar tells the time for the expiry of keys, and the zero time where
-	// it is not known. Default: not known.
+	// Calendar tells the time for the expiry of keys, and the zero time where it is not known. Default: not known.
 	Calendar func() time.Time
 
 	// Refused is told what clients are refused. It must not block. nil: nobody is.
@@ -95,9 +91,8 @@ type Options struct {
 	// Keep has persistent sessions outlive a restart. nil: they do not.
 	Keep *Keeping
 
-	// Push takes what clients with the right to it push. Until it returns the
-	// client has no PUBACK and waits; an error but ErrRefused closes the client's connection.
-	// nil: pushes are acknowledged and have no effect.
+	// Push takes what clients with the right to it push. Until it returns the client has no PUBACK and waits; an error
+	// but ErrRefused closes the client's connection. nil: pushes are acknowledged and have no effect.
 	Push func(ctx context.Context, p Push) error
 }
 
@@ -275,8 +270,7 @@ func (b *Broker) Publish(m v3.Message) { b.outbox.Put(m) }
 // janitorEvery is how often sessions and keys that have expired are looked for.
 const janitorEvery = 10 * time.Second
 
-// Run serves until ctx ends, then closes every connection. It waits for what
-// it started.
+// Run serves until ctx ends, then closes every connection. It waits for what it started.
 func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("mqtt: %w", err)
@@ -309,8 +303,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 }
 
-// janitor ends what has expired, and gives away what sessions have left, until the
-// broker stops.
+// janitor ends what has expired, and gives away what sessions have left, until the broker stops.
 func (b *Broker) janitor() {
 	t := time.NewTicker(janitorEvery)
 	defer t.Stop()

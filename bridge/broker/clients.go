@@ -22,8 +22,7 @@ type Client struct {
 	Dropped   uint64        // messages that its session has lost
 }
 
-// Clients returns the clients of an application, or all if that is "", sorted by
-// application and id.
+// Clients returns the clients of an application, or all if that is "", sorted by application and id.
 func (b *Broker) Clients(application string) []Client {
 	now := time.Now()
 	all := b.sessionsOf(nil, application)

@@ -9,9 +9,8 @@ import (
 	"lorawand/bridge/access"
 )
 
-// Disconnect ends the connections and the kept sessions of logins that match,
-// and returns how many there were. It waits until they are gone. Who logs in
-// meanwhile is refused if his key was taken out of the registry before.
+// Disconnect ends the connections and the kept sessions of logins that match, and returns how many there were. It waits
+// until they are gone. Who logs in meanwhile is refused if his key was taken out of the registry before.
 func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
 	conns := b.gate.matching(match)
 	for _, c := range conns {

@@ -46,9 +46,8 @@ func (b *Broker) dispatch(m *message) {
 // topicBelow returns what stands in the topic of a message below v3/{uid}/.
 func topicBelow(m *message) string { return "devices/" + m.Device + "/" + m.Suffix }
 
-// reassign gives a message that a session which has ended leaves undone of its shared
-// subscriptions to another member of the group (MQTT 5.0, 4.8.2). It counts as dropped if
-// there is none.
+// reassign gives a message that a session which has ended leaves undone of its shared subscriptions to another member
+// of the group (MQTT 5.0, 4.8.2). It counts as dropped if there is none.
 func (b *Broker) reassign(application string, left *item) {
 	below := topicBelow(left.msg)
 	var members []share
@@ -93,8 +92,7 @@ type share struct {
 	item      item
 }
 
-// pick chooses whose turn it is among the members of a group; those that are
-// connected come first.
+// pick chooses whose turn it is among the members of a group; those that are connected come first.
 func (b *Broker) pick(filter string, members []share) share {
 	connected := slices.DeleteFunc(slices.Clone(members), func(m share) bool { return !m.connected })
 	if len(connected) > 0 {
@@ -104,10 +102,9 @@ func (b *Broker) pick(filter string, members []share) share {
 	return members[b.turns.Next(filter, len(members))]
 }
 
-// match returns what a session is to get of a message: one copy for each name that
-// it calls its application by, whatever number of its subscriptions match, and
-// what its shared subscriptions compete for. below is what topicBelow returns. An item
-// without a via is none.
+// match returns what a session is to get of a message: one copy for each name that it calls its application by,
+// whatever number of its subscriptions match, and what its shared subscriptions compete for. below is what topicBelow
+// returns. An item without a via is none.
 func (s *session) match(m *message, below string) (own [2]item, shared []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,8 +142,7 @@ func (s *session) match(m *message, below string) (own [2]item, shared []share) 
 	return own, shared
 }
 
-// enqueue puts a message into the queue of a session. It reports false if the session has
-// ended.
+// enqueue puts a message into the queue of a session. It reports false if the session has ended.
 func (s *session) enqueue(i item) bool {
 	ok := s.put(i)
 	s.b.trim()

@@ -73,8 +73,7 @@ func (g *gate) inTheWay(c *conn) *conn {
 	return g.leastWorth(all)
 }
 
-// leastWorth returns the connection that goes first among those that wait and
-// are meant.
+// leastWorth returns the connection that goes first among those that wait and are meant.
 func (g *gate) leastWorth(meant func(*conn) bool) (out *conn) {
 	worth := func(c *conn) int {
 		switch {

@@ -186,8 +186,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	}
 	cl.ID = login.Application + "/" + cl.ID
 	c.client.Store(cl)
-	// Who revokes a key ends the connections that he sees. Either he has seen
-	// this one, or the key is gone by now.
+	// Who revokes a key ends the connections that he sees. Either he has seen this one, or the key is gone by now.
 	if _, ok := h.b.opts.Keys.Key(login.KeyID); !ok {
 		h.b.refuse(c, user, string(access.Revoked))
 		return false

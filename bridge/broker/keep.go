@@ -15,9 +15,8 @@ import (
 
 // Keeping has persistent sessions outlive a restart.
 //
-// Now and then, and not with each message, it looks at what waits: so nothing is
-// written for a client that is connected and acknowledges. What is written each time
-// is bounded; the rest follows later.
+// Now and then, and not with each message, it looks at what waits: so nothing is written for a client that is connected
+// and acknowledges. What is written each time is bounded; the rest follows later.
 type Keeping struct {
 	Every  time.Duration // between two looks
 	Stored []sessions.Record
@@ -27,9 +26,8 @@ type Keeping struct {
 // keepingTime is how long the last looks may take when the broker stops.
 const keepingTime = 2 * time.Second
 
-// Packet ids skip ahead at a restart: the last ones that were used are known to the
-// next idBlock only, and one that a client holds for a message of QoS 2 must not
-// stand for another message.
+// Packet ids skip ahead at a restart: the last ones that were used are known to the next idBlock only, and one that a
+// client holds for a message of QoS 2 must not stand for another message.
 const (
 	idBlock    = 1 << 12
 	aheadOfIDs = 5 * idBlock
@@ -176,9 +174,8 @@ func (b *Broker) persistent() (out []sessions.Kept) {
 	return out
 }
 
-// snapshot returns what there is to keep of a session, if it outlives its connection:
-// first what is on its way, then what waits, oldest first. A status that is old by
-// then is not kept.
+// snapshot returns what there is to keep of a session, if it outlives its connection: first what is on its way, then
+// what waits, oldest first. A status that is old by then is not kept.
 func (s *session) snapshot() (x sessions.Session, waiting []sent, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -70,8 +70,7 @@ type conn struct {
 	failed atomic.Bool                 // its login was refused
 }
 
-// readAhead is how much is read at once of a connection, in bytes; longer packets
-// are read into their own place.
+// readAhead is how much is read at once of a connection, in bytes; longer packets are read into their own place.
 const readAhead = 1 << 10
 
 func (b *Broker) newConn(nc net.Conn, d door) *conn {
@@ -242,9 +241,8 @@ func (l *listener) admit(c *conn) (err error) {
 // goodbyeTime is how long clients have to take notice of a stop.
 const goodbyeTime = time.Second
 
-// Close implements listeners.Listener: MQTT 5 clients are told, then every
-// connection is closed. The library's own way to tell them is not used: it
-// takes a read lock twice, and hangs for ever when a client leaves in between.
+// Close implements listeners.Listener: MQTT 5 clients are told, then every connection is closed. The library's own way
+// to tell them is not used: it takes a read lock twice, and hangs for ever when a client leaves in between.
 func (l *listener) Close(listeners.CloseFn) {
 	l.once.Do(func() {
 		_ = l.listener.Close()

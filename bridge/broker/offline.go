@@ -5,12 +5,10 @@ import (
 	"time"
 )
 
-// What waits for clients that are away is bounded for each, and what is kept for
-// all clients, away or slow, until they have acknowledged it, is bounded too.
-// Within the bound of all, the application for which most is kept pays.
+// What waits for clients that are away is bounded for each, and what is kept for all clients, away or slow, until they
+// have acknowledged it, is bounded too. Within the bound of all, the application for which most is kept pays.
 
-// holds counts an item that is kept for the client. Its message counts once,
-// whatever number of clients it is kept for.
+// holds counts an item that is kept for the client. Its message counts once, whatever number of clients it is kept for.
 func (s *session) holds(i *item) {
 	n := i.own()
 	if i.msg.holders.Add(1) == 1 {
@@ -70,9 +68,8 @@ type applicationSessions struct {
 	kept atomic.Int64 // bytes that are kept for their clients
 }
 
-// dropOldest drops the oldest messages for the client for which most waits: more
-// than one of many, so that it is not looked for each time. It reports whether
-// there was one.
+// dropOldest drops the oldest messages for the client for which most waits: more than one of many, so that it is not
+// looked for each time. It reports whether there was one.
 func (a *applicationSessions) dropOldest() bool {
 	var largest *session
 	most := 0

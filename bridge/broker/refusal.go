@@ -48,9 +48,8 @@ const (
 	unfinishedPacket  = "unfinished_packet"
 )
 
-// refuses tells of a refusal. A stranger, or one application, can cause as many as it
-// likes: of one reason it is told of one a second, and others meanwhile. What comes from
-// a client is cut short.
+// refuses tells of a refusal. A stranger, or one application, can cause as many as it likes: of one reason it is told
+// of one a second, and others meanwhile. What comes from a client is cut short.
 func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
 	b.refused(c.login.Application, Refused{
 		What: what, Why: why, Address: c.addr.String(), Application: c.claims, Client: clip(c.id), Topic: clip(topic),

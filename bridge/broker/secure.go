@@ -16,8 +16,7 @@ type TLSConfig = tls.Config
 // hasTLS says that this build can encrypt, and speaks WebSocket.
 const hasTLS = true
 
-// encrypt does the TLS handshake of a connection. plain says that one which does not begin
-// it stays as it is.
+// encrypt does the TLS handshake of a connection. plain says that one which does not begin it stays as it is.
 func (l *listener) encrypt(c *conn, plain bool) (net.Conn, error) {
 	return secure.Accept(c.Conn, l.b.opts.TLSConfig, plain, func() bool {
 		return l.b.handshakes.Wait(c.source, c.addr.IsLoopback(), c.done, l.b.stopping.Done())

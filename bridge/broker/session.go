@@ -19,13 +19,11 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// session is what the broker keeps for one client: its subscriptions, the
-// messages that wait for it, and those on their way to it. A persistent one
-// outlives the connection.
+// session is what the broker keeps for one client: its subscriptions, the messages that wait for it, and those on their
+// way to it. A persistent one outlives the connection.
 //
-// The dispatcher only appends to the queue. A goroutine for each connected
-// client takes from it and writes; so a client that does not read holds up
-// nobody but itself.
+// The dispatcher only appends to the queue. A goroutine for each connected client takes from it and writes; so a client
+// that does not read holds up nobody but itself.
 type session struct {
 	b           *Broker
 	id          string // the library's client id: application, "/", the client's own
@@ -63,16 +61,14 @@ type item struct {
 	retained bool // it was published before the client has subscribed
 }
 
-// via is how a message gets to a client. Those of a session that are equal are mostly
-// one; it is never changed.
+// via is how a message gets to a client. Those of a session that are equal are mostly one; it is never changed.
 type via struct {
 	uid   string // how its topic calls the application
 	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
 	ids   []int  // subscription identifiers
 }
 
-// through returns a via that is equal to v: one of the last, or a new one. The lock is
-// held.
+// through returns a via that is equal to v: one of the last, or a new one. The lock is held.
 func (s *session) through(v via) *via {
 	for _, old := range s.vias {
 		if old != nil && old.uid == v.uid && old.share == v.share && slices.Equal(old.ids, v.ids) {
@@ -87,9 +83,8 @@ func (s *session) through(v via) *via {
 // size is what an item counts for, in bytes: the message and what is kept of it.
 func (i *item) size() int { return i.msg.size() + i.own() }
 
-// own is what an item counts for besides its message, in bytes: with the room
-// beside it in a queue that has grown, what it takes more on its way, and memory
-// that the garbage collector has not taken back yet.
+// own is what an item counts for besides its message, in bytes: with the room beside it in a queue that has grown, what
+// it takes more on its way, and memory that the garbage collector has not taken back yet.
 func (i *item) own() int { return 192 + 8*len(i.ids) }
 
 // message is a message that waits for clients, which share it.
@@ -108,10 +103,9 @@ type sent struct {
 	again    bool // to be sent once more on the new connection
 }
 
-// adopt makes a new connection the owner of its session, which is a new one
-// unless the client comes back to one that was kept. An earlier connection of
-// the same client ends first: the library lets both run, and what the earlier
-// one does at its end can undo what the new one has begun.
+// adopt makes a new connection the owner of its session, which is a new one unless the client comes back to one that
+// was kept. An earlier connection of the same client ends first: the library lets both run, and what the earlier one
+// does at its end can undo what the new one has begun.
 func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
 	for !b.tryAdopt(cl, clean) {
 		old := b.owner(cl.ID)
@@ -224,9 +218,8 @@ func (b *Broker) abandoned() (out []*session, all int) {
 	return out, len(b.sessions)
 }
 
-// makeRoom ends a session where there are too many: of the application that has
-// the most of those that nobody is connected to, the one whose client is away
-// longest. Connected clients are bounded elsewhere. life is held.
+// makeRoom ends a session where there are too many: of the application that has the most of those that nobody is
+// connected to, the one whose client is away longest. Connected clients are bounded elsewhere. life is held.
 func (b *Broker) makeRoom() {
 	away, all := b.abandoned()
 	if all < 2*b.limits.Clients || len(away) == 0 {
@@ -274,9 +267,8 @@ type leftover struct {
 	items       []item
 }
 
-// clear takes everything out of a session, and returns what others are to get of its shared
-// subscriptions: what was not sent, and of what was sent what has QoS 1. Of QoS 2 nobody
-// else may get what one client was sent (MQTT 5.0, 4.8.2).
+// clear takes everything out of a session, and returns what others are to get of its shared subscriptions: what was not
+// sent, and of what was sent what has QoS 1. Of QoS 2 nobody else may get what one client was sent (MQTT 5.0, 4.8.2).
 func (s *session) clear() (left []item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -298,8 +290,7 @@ func (s *session) clear() (left []item) {
 	return left
 }
 
-// end forgets a session whose client is away, in the library too. life is
-// held: nobody can come back to it meanwhile.
+// end forgets a session whose client is away, in the library too. life is held: nobody can come back to it meanwhile.
 func (b *Broker) end(s *session) {
 	b.drop(s)
 	if cl, ok := b.server.Clients.Get(s.id); ok && cl.Closed() {
@@ -401,9 +392,8 @@ func (s *session) ring() {
 	}
 }
 
-// acknowledged handles a client's PUBACK, PUBREC or PUBCOMP. The library gets
-// a packet without effect instead: it keeps one list for both directions, and
-// would take a client's own packet id for one of ours.
+// acknowledged handles a client's PUBACK, PUBREC or PUBCOMP. The library gets a packet without effect instead: it keeps
+// one list for both directions, and would take a client's own packet id for one of ours.
 func (b *Broker) acknowledged(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	s := b.session(cl.ID)
 	if s != nil {

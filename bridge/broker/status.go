@@ -17,8 +17,7 @@ import (
 // Discovery has what Home Assistant is told.
 type Discovery = status.Discovery
 
-// dispatchStatus puts a message that is retained into the queues of its subscribers, which
-// are among some sessions.
+// dispatchStatus puts a message that is retained into the queues of its subscribers, which are among some sessions.
 func (b *Broker) dispatchStatus(m *v3.Message, among []*session) {
 	if m.Application == "" {
 		b.statuses.Put(*m)
@@ -72,8 +71,7 @@ func (b *Broker) sendRetained(s *session, asked map[string]bool) {
 	}
 }
 
-// statusSubs returns the subscriptions of a session to what is retained: those among some
-// filters, or all for nil.
+// statusSubs returns the subscriptions of a session to what is retained: those among some filters, or all for nil.
 func (s *session) statusSubs(asked map[string]bool) (out []subscription.Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,9 +83,8 @@ func (s *session) statusSubs(asked map[string]bool) (out []subscription.Subscrip
 	return out
 }
 
-// enqueueStatus puts a message that is retained into the queue of a session that has a
-// subscription for it. One that is sent again is not for clients that are away: they have
-// it, or wait for it already.
+// enqueueStatus puts a message that is retained into the queue of a session that has a subscription for it. One that is
+// sent again is not for clients that are away: they have it, or wait for it already.
 func (s *session) enqueueStatus(m *v3.Message) {
 	s.mu.Lock()
 	away := s.client == nil

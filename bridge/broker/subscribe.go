@@ -18,8 +18,7 @@ import (
 // The library sees no SUBSCRIBE and no UNSUBSCRIBE. Nobody asks it who has subscribed to
 // what, and in its index the filters that one client may have can take half a megabyte.
 
-// subscribe takes a SUBSCRIBE: filters are rewritten to the client's own application, and
-// what cannot be is refused.
+// subscribe takes a SUBSCRIBE: filters are rewritten to the client's own application, and what cannot be is refused.
 func (h *hook) subscribe(c *conn, cl *mqtt.Client, pk packets.Packet) error {
 	s := h.b.session(cl.ID)
 	have := s.filters()

@@ -9,9 +9,8 @@ import (
 	"lorawand/bridge/broker/packet"
 )
 
-// What goes out is put together here and not by the library, whose packets are
-// copied and allocated several times on their way: what waits for a client goes
-// into a buffer that belongs to its writer, and from there with one write.
+// What goes out is put together here and not by the library, whose packets are copied and allocated several times on
+// their way: what waits for a client goes into a buffer that belongs to its writer, and from there with one write.
 
 // write writes to a connection until that ends.
 func (s *session) write(cl *mqtt.Client, c *conn) {
@@ -43,8 +42,7 @@ func (s *session) write(cl *mqtt.Client, c *conn) {
 	}
 }
 
-// gathered is how much is written at once, in bytes, if it waits; a longer
-// message goes alone.
+// gathered is how much is written at once, in bytes, if it waits; a longer message goes alone.
 const gathered = 4 << 10
 
 // gather appends packets that wait to be written. messages is how many of them
@@ -99,9 +97,8 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 	return appendPublish(buf, version, &i, id, false), id, false
 }
 
-// toRepeat returns the next message on its way that is to be sent once more, or nil. Of an
-// earlier connection there may be more than the client takes at a time now (MQTT 5.0, 4.9);
-// a PUBREL does not wait for that. The lock is held.
+// toRepeat returns the next message on its way that is to be sent once more, or nil. Of an earlier connection there may
+// be more than the client takes at a time now (MQTT 5.0, 4.9); a PUBREL does not wait for that. The lock is held.
 func (s *session) toRepeat() (next *sent) {
 	sent := 0
 	for i := range s.inflight {
@@ -119,16 +116,14 @@ func (s *session) toRepeat() (next *sent) {
 	return nil
 }
 
-// windowOpen reports whether one more message with an acknowledgement may be on its
-// way. What is on its way cannot be dropped, so beyond the limit of what is kept
-// for all clients only one is. The lock is held.
+// windowOpen reports whether one more message with an acknowledgement may be on its way. What is on its way cannot be
+// dropped, so beyond the limit of what is kept for all clients only one is. The lock is held.
 func (s *session) windowOpen() bool {
 	n := len(s.inflight)
 	return n == 0 || n < s.window && s.b.kept.Load() <= int64(s.b.limits.OfflineTotal)
 }
 
-// nextID returns a packet id that is not in use. The window is far smaller
-// than the number of ids.
+// nextID returns a packet id that is not in use. The window is far smaller than the number of ids.
 func (s *session) nextID() uint16 {
 	for {
 		s.lastID++
