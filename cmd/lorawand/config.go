@@ -24,6 +24,9 @@ func newConfig() *cobra.Command {
 			for _, line := range unserved(&c) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "lorawand: not served by this version:", line)
 			}
+			if _, err := newCertificates(&c.MQTT, nil, nil); err != nil {
+				return err
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %s.\n", plural(len(c.Gateways), "gateway"))
 			return err
 		},

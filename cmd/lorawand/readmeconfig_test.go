@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,10 @@ func TestLadder(t *testing.T) {
 		tried++
 		s := newSite(t, "")
 		path := fmt.Sprintf("[store]\npath = %q\n", s.dir+"/store")
+		if certificates := filepath.Join(s.dir, "tls"); strings.Contains(table, "/etc/lorawand/tls") {
+			s.must("", "tls", "init", "--dir", certificates)
+			table = strings.ReplaceAll(table, "/etc/lorawand/tls", certificates)
+		}
 		s.write("lorawand.toml", path+strings.Replace(table, "[store]\n", "", 1))
 		if status, out, errOut := s.cli("", "config", "check"); status != 0 {
 			t.Errorf("%s\n%s\n%s%s", titles[i], table, out, errOut)

@@ -282,9 +282,11 @@ func TestTLSConfigurationRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write("lorawand.toml", strings.Replace(string(text), filepath.Join(dir, fileServer)+`"`, missing+`"`, 1))
-	if status, _, errOut := s.cli("", "run"); status == 0 || !strings.Contains(errOut, "mqtt.certificate") ||
-		!strings.Contains(errOut, missing) {
-		t.Errorf("exit status %d: %s", status, errOut)
+	for _, command := range []string{"run", "config check"} {
+		status, _, errOut := s.cli("", strings.Fields(command)...)
+		if status == 0 || !strings.Contains(errOut, "mqtt.certificate") || !strings.Contains(errOut, missing) {
+			t.Errorf("%s: exit status %d: %s", command, status, errOut)
+		}
 	}
 	if _, err := config.Load(s.conf, true); err != nil {
 		t.Errorf("the configuration itself is good: %v", err)
