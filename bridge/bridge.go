@@ -43,7 +43,8 @@ type Options struct {
 	Gateways      *gateway.Registry
 	Store         state.Store
 	Outbox        Outbox
-	Transmitter   Transmitter // nil: nothing can be sent
+	Clients       state.Clients // of the Outbox; nil: nobody knows what they have
+	Transmitter   Transmitter   // nil: nothing can be sent
 	Encoder       v3.Encoder
 	DefaultPlan   *region.Plan
 	Deduplication time.Duration // default 200 ms
@@ -156,6 +157,7 @@ func New(o Options) (*Bridge, error) {
 	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
 	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)
+	b.committer.Heed(o.Clients)
 	return b, nil
 }
 

@@ -22,16 +22,28 @@ import (
 type slowClients struct {
 	after time.Duration
 
-	mu    sync.Mutex
-	heard map[string]bool // suffixes of topics
+	mu         sync.Mutex
+	heard      map[string]bool // suffixes of topics
+	last, over uint64          // numbers of the last message, and of the last that they have heard
 }
 
 func (c *slowClients) Publish(m v3.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
 	time.AfterFunc(c.after, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.heard[m.Suffix] = true
+		c.over++
 	})
+}
+
+// Told implements state.Clients.
+func (c *slowClients) Told() (next, first uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last + 1, c.over + 1
 }
 
 func (c *slowClients) hasHeard(suffix string) bool {
@@ -72,8 +84,17 @@ func (a *answering) Transmit(d radio.Downlink) error {
 }
 
 // Whenever the power is cut, the store has an item as it was, or clients have heard what became of it: on a
-// machine where that takes them 200 ms, too.
+// machine where that takes them 200 ms, too; and 1 s where it is known what they have.
 func TestClientsHearFirst(t *testing.T) {
+	t.Run("200 ms", func(t *testing.T) { testClientsHearFirst(t, 200*time.Millisecond, unknown) })
+	t.Run("1 s", func(t *testing.T) { testClientsHearFirst(t, time.Second, known) })
+}
+
+func known(c *slowClients) state.Clients { return c }
+
+func unknown(*slowClients) state.Clients { return nil }
+
+func testClientsHearFirst(t *testing.T, after time.Duration, clients func(*slowClients) state.Clients) {
 	for _, tt := range []struct {
 		name, item string
 		result     radio.TxResult
@@ -87,7 +108,7 @@ func TestClientsHearFirst(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h, out, st := newHome(t), &slowClients{after: 200 * time.Millisecond, heard: map[string]bool{}}, &noted{}
+				h, out, st := newHome(t), &slowClients{after: after, heard: map[string]bool{}}, &noted{}
 				pushed, changed := false, 0
 				st.item = func(gone bool) {
 					if !pushed {
@@ -101,6 +122,7 @@ func TestClientsHearFirst(t *testing.T) {
 				b, err := New(Options{
 					Devices: h.devices, Gateways: h.gateways, Store: st, Outbox: out, Transmitter: air, DefaultPlan: h.plan,
 					Commit: 15 * time.Second, Clock: NewClock(trusted), Serves: true, Logger: slog.New(slog.DiscardHandler),
+					Clients: clients(out),
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -1,39 +1,23 @@
 package broker
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
 	"lorawand/bridge/access"
-	"lorawand/bridge/order"
+	"lorawand/bridge/broker/sessions"
 )
 
-// Client is what is known of a client that is connected, or whose session is kept.
-type Client struct {
-	ID        string // as the client calls itself
-	Login     access.Login
-	Connected bool
-	Address   string        // while it is connected
-	Over      string        // the same: "tcp", "tls" or "websocket"
-	Version   byte          // the same: the level of its protocol; 4 is MQTT 3.1.1
-	Since     time.Duration // it has been connected, or away, for so long
-	Queue     int           // messages that wait for it or are on their way to it
-	Dropped   uint64        // messages that its session has lost
-}
+// Client is what is known of a client.
+type Client = sessions.Client
 
 // Clients returns the clients of an application, or all if that is "", sorted by application and id.
 func (b *Broker) Clients(application string) []Client {
-	now := time.Now()
-	all := b.sessionsOf(nil, application)
-	out := make([]Client, 0, len(all))
-	for _, s := range all {
-		out = append(out, s.tell(now))
+	out := []Client{}
+	for _, s := range b.sessionsOf(nil, application) {
+		out = append(out, s.tell(time.Now()))
 	}
-	order.By(out, func(x, y Client) int {
-		return cmp.Or(cmp.Compare(x.Login.Application, y.Login.Application), cmp.Compare(x.ID, y.ID))
-	})
-	return out
+	return sessions.Sorted(out)
 }
 
 // tell returns what is known of the session's client.

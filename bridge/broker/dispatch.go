@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"lorawand/bridge/access"
@@ -41,6 +42,21 @@ func (b *Broker) dispatch(m *message) {
 			b.reassign(m.Application, &sh.item)
 		}
 	}
+}
+
+// Told implements state.Clients.
+func (b *Broker) Told() (next, first uint64) {
+	next, first = b.outbox.Next(&b.seq), math.MaxUint64
+	for _, s := range b.sessionsOf(nil, "") {
+		s.mu.Lock()
+		if s.client != nil && len(s.inflight) > 0 {
+			first = min(first, s.inflight[0].seq) // they are in order, and the queue is behind them
+		} else if s.client != nil && s.queue.Len() > 0 {
+			first = min(first, s.queue.First().seq)
+		}
+		s.mu.Unlock()
+	}
+	return next, first
 }
 
 // topicBelow returns what stands in the topic of a message below v3/{uid}/.

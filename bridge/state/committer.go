@@ -21,6 +21,8 @@ type Committer struct {
 	interval time.Duration // 0: nothing lags
 	done     func(ticket uint64, err error)
 	log      *slog.Logger
+	clients  Clients     // nil: nobody knows what they have
+	again    *time.Timer // looks whether clients have been told by now
 
 	wake  chan struct{}
 	began chan struct{} // has one element when the first record has begun to wait
@@ -31,6 +33,7 @@ type Committer struct {
 	large   []sequenced             // requests with many records, which the goroutine of the core does not merge itself
 	seq     uint64                  // number of the last Request
 	told    time.Time               // until when the last one with Told waits
+	holds   bool                    // one with Told waits
 	tickets []uint64                // tickets of the pending requests
 	failure error                   // why the last commit failed; nil: it succeeded
 	wear    Wear
@@ -99,6 +102,20 @@ const toldFirst = 250 * time.Millisecond
 // toldDecoded is the same where the message may wait behind a payload formatter: see formatter.Pool.
 const toldDecoded = 1500 * time.Millisecond
 
+// toldLate is how much longer it is kept back at most, where clients have not been told by then: because this machine
+// had no time for it, or their network has lost it. A client that acknowledges nothing holds it back for no longer.
+const toldLate = 1250 * time.Millisecond
+
+// toldAgain is how often it is looked whether they have.
+const toldAgain = 20 * time.Millisecond
+
+// Clients knows what those that are connected have been told.
+type Clients interface {
+	// Told returns the number that the next message gets, 0 while it is not known; and the lowest number of those that
+	// some client has yet to get, or to acknowledge where it does that; math.MaxUint64: there is none.
+	Told() (next, first uint64)
+}
+
 // Store has the methods of a store that a Committer uses.
 type Store interface {
 	Commit(records ...store.Record) error
@@ -117,6 +134,8 @@ type unwritten struct {
 	lags     bool          // it may wait for the commit interval
 	after    time.Time     // it is not written before; zero: it may be at once
 	with     uint64        // those that wait together have the same number; 0: alone
+	mark     uint64        // clients were told of it when they have all messages below this number; 0: not known yet
+	late     time.Time     // when it is written all the same; zero: nobody has asked whether they were told
 	replaced *store.Record // with asked: the older record that is tried again if this one cannot be written
 }
 
@@ -134,11 +153,17 @@ const largeRequest = 128
 // NewCommitter returns a Committer. It calls done with each Ticket when the records
 // are stored or could not be stored. Run does the work.
 func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
-	return &Committer{
+	k := &Committer{
 		store: s, interval: interval, done: done, log: log,
 		wake: make(chan struct{}, 1), began: make(chan struct{}, 1), pending: map[recordKey]unwritten{},
 	}
+	k.again = time.AfterFunc(time.Hour, func() { notify(k.wake) })
+	k.again.Stop()
+	return k
 }
+
+// Heed has records with Told wait for clients. It is called before Run.
+func (k *Committer) Heed(c Clients) { k.clients = c }
 
 // Add adds a request. A request without records is reported as not stored.
 func (k *Committer) Add(e Request) {
@@ -159,7 +184,7 @@ func (k *Committer) Add(e Request) {
 	switch {
 	case e.Told:
 		after = k.holdUntil(e.Decoded)
-		tell = nil
+		tell, k.holds = nil, true
 	case e.Lag && k.interval > 0:
 		tell = nil
 		if !k.waits {
@@ -204,7 +229,7 @@ func notify(c chan<- struct{}) {
 func regroup(pending map[recordKey]unwritten, which func(unwritten) bool, with uint64, after time.Time) {
 	for id, u := range pending {
 		if which(u) {
-			u.with, u.after = with, after
+			u.with, u.after, u.mark, u.late = with, after, 0, time.Time{}
 			pending[id] = u
 		}
 	}
@@ -280,8 +305,10 @@ func (k *Committer) commit() { k.write(false) }
 
 // write writes what is due, or all.
 func (k *Committer) write(all bool) {
+	now := time.Now() // before they are asked: of what comes later they know nothing
+	next, first := k.askClients()
 	k.mu.Lock()
-	batch, large, tickets := k.takeDue(all), k.large, k.tickets
+	batch, large, tickets := k.takeDue(all, now, next, first), k.large, k.tickets
 	k.large, k.tickets, k.waits = nil, nil, false
 	k.mu.Unlock()
 	for i := range large {
@@ -308,17 +335,46 @@ func (k *Committer) write(all bool) {
 	}
 }
 
-// takeDue takes the pending records that may be written by now, or all. The lock is held.
-func (k *Committer) takeDue(all bool) map[recordKey]unwritten {
-	batch, now := k.pending, time.Now()
-	k.pending = map[recordKey]unwritten{}
+// takeDue takes the pending records that may be written at a time, or all; for next and first see Clients. The lock
+// is held.
+func (k *Committer) takeDue(all bool, now time.Time, next, first uint64) map[recordKey]unwritten {
+	batch := k.pending
+	k.pending, k.holds = map[recordKey]unwritten{}, false
 	for id, u := range batch {
-		if !all && u.after.After(now) {
+		if waits := u.after.After(now); !all && (waits || !u.told(now, next, first)) {
 			k.pending[id] = u
 			delete(batch, id)
+			if k.holds = true; !waits {
+				k.again.Reset(toldAgain)
+			}
 		}
 	}
 	return batch
+}
+
+// askClients returns what Clients know, if a record waits for that. No lock is held: they have locks of their own.
+func (k *Committer) askClients() (next, first uint64) {
+	k.mu.Lock()
+	asks := k.holds && k.clients != nil
+	k.mu.Unlock()
+	if asks {
+		return k.clients.Told()
+	}
+	return 1, 1
+}
+
+// told reports whether clients have been told of it, or cannot be waited for any longer.
+func (u *unwritten) told(now time.Time, next, first uint64) bool {
+	if u.with == 0 {
+		return true
+	}
+	if u.late.IsZero() {
+		u.late = now.Add(toldLate)
+	}
+	if u.mark == 0 {
+		u.mark = next
+	}
+	return u.mark != 0 && u.mark <= first || now.After(u.late)
 }
 
 // outdate drops the pending records that a large request, which was written, replaces.

@@ -332,6 +332,61 @@ func TestToldFirst(t *testing.T) {
 	}
 }
 
+// messages are those of clients who have them late.
+type messages struct {
+	knownIn, toldIn time.Duration // until then the next number is not known, and until then they have not got it
+	began           time.Time
+}
+
+func (m messages) Told() (next, first uint64) {
+	if time.Since(m.began) >= m.knownIn {
+		next = 5
+	}
+	if first = 4; time.Since(m.began) >= m.toldIn {
+		first = 5
+	}
+	return next, first
+}
+
+// What clients are being told of waits for them where that takes long, but not for ever.
+func TestToldLate(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		name            string
+		knownIn, toldIn time.Duration
+		want            time.Duration // when it is stored, to 21 ms
+	}{
+		{"in time", 0, 0, 250 * ms},
+		{"late", 0, 700 * ms, 700 * ms},
+		{"not dispatched for long", 800 * ms, 0, 800 * ms},
+		{"both", 600 * ms, 900 * ms, 900 * ms},
+		{"never", 0, time.Hour, 1500 * ms},
+		{"never dispatched", time.Hour, 0, 1500 * ms},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st, began := &storetest.Commits{}, time.Now()
+				k := NewCommitter(st, time.Minute, func(uint64, error) {}, slog.New(slog.DiscardHandler))
+				k.Heed(messages{tt.knownIn, tt.toldIn, began})
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() { defer close(done); k.Run(ctx) }()
+				k.Add(Request{Records: []store.Record{record("a", "1"), record("b", "1")}, Told: true})
+				for !strings.Contains(st.State(), "k/a=1") {
+					k.Add(Request{Records: []store.Record{record("c", "1")}, Lag: true})
+					time.Sleep(ms)
+					synctest.Wait()
+				}
+				if after := time.Since(began); after < tt.want || after > tt.want+21*ms || st.State() != "k/a=1 k/b=1 k/c=1" {
+					t.Errorf("after %v the store has %q, want it after %v", after, st.State(), tt.want)
+				}
+				cancel()
+				<-done
+			})
+		})
+	}
+}
+
 // checkTold adds requests, each in its time, and a last one just before the end.
 func checkTold(t *testing.T, steps []toldStep, last Request) {
 	t.Helper()

@@ -95,7 +95,7 @@ var arrows = map[string]string{
 	"bridge/broker/received":     "",
 	"bridge/broker/secure":       "bridge/broker/overhead bridge/broker/pace",
 	"bridge/broker/subscription": "bridge/v3",
-	"bridge/broker/sessions":     "bridge/order",
+	"bridge/broker/sessions":     "bridge/access bridge/order",
 	"bridge/chirpstack":          "radio bridge/foreign bridge/foreign/links bridge/upstream/client",
 	"bridge/event":               "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway bridge/order",
 	"bridge/activity":            "radio bridge/session bridge/v3 bridge/event bridge/order",

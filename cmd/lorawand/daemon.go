@@ -150,7 +150,7 @@ func newDaemonOf(c config.Config, log *slog.Logger, p parts) (d *daemon, err err
 	}
 	o := bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones,
-		Gateways: gateways, Store: d.store, Outbox: d,
+		Gateways: gateways, Store: d.store, Outbox: d, Clients: d.broker,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version, Provisioned: d.home.Changed,
 		Lease: d.lead.left(),

@@ -7,8 +7,10 @@
 package linger
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +25,21 @@ const (
 type Conn struct {
 	net.Conn
 	told, closed atomic.Bool
+}
+
+// again is how long a write that is over its deadline tries once more.
+const again = 50 * time.Millisecond
+
+// Write implements net.Conn. A write that is over its deadline tries once more: it may be this machine that had no time
+// since the deadline was set, and then the peer takes at once what it is sent.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	n, err = c.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.SetWriteDeadline(time.Now().Add(again)) == nil {
+		var more int
+		more, err = c.Conn.Write(p[n:])
+		n += more
+	}
+	return n, err
 }
 
 // LastWord says that what has been written is the last that the peer gets.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -151,5 +152,29 @@ func TestCut(t *testing.T) {
 	server.Cut()
 	if _, err := client.Read(make([]byte, 1)); err == nil {
 		t.Error("the connection is open")
+	}
+}
+
+// A machine that had no time between the deadline and the write does not end the connection of a peer that reads; one
+// that does not read is given up still.
+func TestLateWrite(t *testing.T) {
+	server, client := pair(t)
+	if err := server.SetWriteDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := server.Write([]byte("late")); n != 4 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	got := make([]byte, 4)
+	_ = client.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != "late" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := server.SetWriteDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	const large = 64 << 20
+	if n, err := server.Write(make([]byte, large)); n == large || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("nobody reads: %d bytes, %v", n, err)
 	}
 }

@@ -4,6 +4,7 @@ package outbox
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"lorawand/bridge/broker/fifo"
 	"lorawand/bridge/v3"
@@ -23,6 +24,7 @@ type Outbox struct {
 	turns              fifo.Queue[*lane]
 	has                size
 	published, dropped uint64
+	taken              bool // one was taken out, and the next not asked for yet
 }
 
 // size is how much waits.
@@ -111,10 +113,23 @@ func (o *Outbox) Take() (m v3.Message, ok bool) {
 			o.turns.Push(l)
 		}
 		if l.messages.Len() > 0 {
+			o.taken = true
 			return o.pop(l), true
 		}
 	}
+	o.taken = false
 	return m, false
+}
+
+// Next returns the number behind the last one, once all messages were taken out and dealt with: who takes one out
+// asks for the next behind that. Else it returns 0.
+func (o *Outbox) Next(last *atomic.Uint64) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.taken || o.has.messages > 0 {
+		return 0
+	}
+	return last.Load() + 1
 }
 
 // Counts returns how many messages were put in, and how many of them have gone.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"lorawand/bridge/v3"
@@ -94,5 +95,26 @@ func TestAllocations(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%.1f allocations", n)
+	}
+}
+
+// The number behind the last message is known when all were dealt with.
+func TestNext(t *testing.T) {
+	var last atomic.Uint64
+	last.Store(7)
+	o := New(4, 100)
+	for _, tt := range []struct {
+		does string
+		do   func()
+		want uint64
+	}{
+		{"nothing", func() {}, 8},
+		{"one waits", func() { put(o, "a1") }, 0},
+		{"it is dealt with", func() { o.Take() }, 0},
+		{"it was", func() { o.Take() }, 8},
+	} {
+		if tt.do(); o.Next(&last) != tt.want {
+			t.Errorf("%s: %d, want %d", tt.does, o.Next(&last), tt.want)
+		}
 	}
 }
