@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -34,12 +33,17 @@ const again = 50 * time.Millisecond
 // since the deadline was set, and then the peer takes at once what it is sent.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	n, err = c.Conn.Write(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) && c.SetWriteDeadline(time.Now().Add(again)) == nil {
+	if err != nil && isLate(err) && c.SetWriteDeadline(time.Now().Add(again)) == nil {
 		var more int
 		more, err = c.Conn.Write(p[n:])
 		n += more
 	}
 	return n, err
+}
+
+func isLate(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout()
 }
 
 // LastWord says that what has been written is the last that the peer gets.
