@@ -25,6 +25,7 @@ type Committer struct {
 	again    *time.Timer // looks whether clients have been told by now
 
 	wake  chan struct{}
+	look  chan struct{} // the same for records with Told: others are not written for these alone
 	began chan struct{} // has one element when the first record has begun to wait
 
 	mu      sync.Mutex
@@ -155,9 +156,10 @@ const largeRequest = 128
 func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
 	k := &Committer{
 		store: s, interval: interval, done: done, log: log,
-		wake: make(chan struct{}, 1), began: make(chan struct{}, 1), pending: map[recordKey]unwritten{},
+		wake: make(chan struct{}, 1), look: make(chan struct{}, 1), began: make(chan struct{}, 1),
+		pending: map[recordKey]unwritten{},
 	}
-	k.again = time.AfterFunc(time.Hour, func() { notify(k.wake) })
+	k.again = time.AfterFunc(time.Hour, func() { notify(k.look) })
 	k.again.Stop()
 	return k
 }
@@ -213,7 +215,7 @@ func (k *Committer) holdUntil(decoded bool) time.Time {
 	if at := time.Now().Add(wait); at.After(k.told) {
 		k.told = at
 	}
-	time.AfterFunc(time.Until(k.told), func() { notify(k.wake) })
+	time.AfterFunc(time.Until(k.told), func() { notify(k.look) })
 	return k.told
 }
 
@@ -289,6 +291,10 @@ func (k *Committer) Run(ctx context.Context) {
 				armed = true
 			}
 			continue
+		case <-k.look:
+			if !k.someTold() {
+				continue
+			}
 		case <-k.wake:
 		case <-due.C:
 		}
@@ -350,6 +356,26 @@ func (k *Committer) takeDue(all bool, now time.Time, next, first uint64) map[rec
 		}
 	}
 	return batch
+}
+
+// someTold reports whether a record with Told may be written now. While one only waits for clients, it is looked again
+// soon: else what may lag would be written with each look.
+func (k *Committer) someTold() bool {
+	now := time.Now()
+	next, first := k.askClients()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, u := range k.pending {
+		switch {
+		case u.with == 0 || u.after.After(now):
+			continue
+		case u.told(now, next, first):
+			return true
+		}
+		k.pending[id] = u
+		k.again.Reset(toldAgain)
+	}
+	return false
 }
 
 // askClients returns what Clients know, if a record waits for that. No lock is held: they have locks of their own.

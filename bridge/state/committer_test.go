@@ -380,6 +380,9 @@ func TestToldLate(t *testing.T) {
 				if after := time.Since(began); after < tt.want || after > tt.want+21*ms || st.State() != "k/a=1 k/b=1 k/c=1" {
 					t.Errorf("after %v the store has %q, want it after %v", after, st.State(), tt.want)
 				}
+				if n, _ := st.Count(); n != 1 { // what may lag is not written each time that clients are asked
+					t.Errorf("%d commits", n)
+				}
 				cancel()
 				<-done
 			})
