@@ -187,7 +187,12 @@ var knows = map[string][]string{
 		"bridge/upstream/backfill", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config",
 		"cmd/lorawand/demo",
 	},
-	"os": {"bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
+	"os": {
+		"bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream",
+		"concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial",
+		"concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages",
+		"bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config",
+	},
 	"os/exec": {
 		"bridge/store/jetstream/natstest", "bridge/formatter", "bridge/formatter/formattertest",
 		"concentrator/sx1302/board", "cmd/lorawand",

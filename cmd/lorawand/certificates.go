@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -115,7 +116,10 @@ var errNoCertificate = errors.New("holds no certificate")
 func (c *certificates) load() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.certificate, c.key)
 	if err != nil {
-		return nil, fmt.Errorf("mqtt.certificate, mqtt.key: %w", err)
+		if err = fmt.Errorf("mqtt.certificate, mqtt.key: %w", err); errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; lorawand tls init makes them", err)
+		}
+		return nil, err
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	if c.clientCA == "" {
