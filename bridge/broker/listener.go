@@ -20,6 +20,7 @@ import (
 	"lorawand/bridge/broker/intake"
 	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/pace"
+	"lorawand/socket"
 )
 
 // conn is a client's connection. It has a deadline of its own for each write,
@@ -177,7 +178,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			}
 			continue
 		}
-		c := l.b.newConn(nc, l.door)
+		c := l.b.newConn(stream(nc), l.door)
 		victim, ok := l.b.gate.enter(c)
 		if !ok {
 			_ = nc.Close()
@@ -186,12 +187,19 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 		if victim != nil {
 			l.b.gaveWay(victim)
 		}
-		if tcp, ok := nc.(*net.TCPConn); ok {
-			_ = tcp.SetWriteBuffer(sendBuffer)
-		}
 		_ = c.SetReadDeadline(time.Now().Add(l.b.limits.ConnectTimeout))
 		go l.serve(c, establish)
 	}
+}
+
+// stream returns a connection whose writes seldom wait.
+func stream(nc net.Conn) net.Conn {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nc
+	}
+	_ = tcp.SetWriteBuffer(sendBuffer)
+	return socket.NewStream(tcp)
 }
 
 // serve runs one connection to its end. The library's decoder can be made to

@@ -87,9 +87,6 @@ func (l *Listener) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline does nothing: WriteToUDPAddrPort does not wait.
-func (l *Listener) SetWriteDeadline(time.Time) error { return nil }
-
 // LocalAddr returns the address that the Listener listens on.
 func (l *Listener) LocalAddr() net.Addr { return l.o.Listener.Addr() }
 

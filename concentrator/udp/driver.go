@@ -54,7 +54,6 @@ const (
 	tick          = 500 * time.Millisecond
 	dropsEvery    = 10 * time.Second
 	alarmEvery    = time.Minute
-	writeTimeout  = 100 * time.Millisecond
 )
 
 // Driver serves any number of packet forwarders. It implements concentrator.Driver.
@@ -434,7 +433,6 @@ func (d *Driver) acknowledge(p gwmp.Packet, to netip.AddrPort) {
 }
 
 func (d *Driver) write(datagram []byte, to netip.AddrPort) error {
-	_ = d.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := d.conn.WriteToUDPAddrPort(datagram, to)
 	return err
 }

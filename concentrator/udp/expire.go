@@ -7,6 +7,7 @@ import (
 
 	"lorawand/concentrator"
 	"lorawand/radio"
+	"lorawand/socket"
 )
 
 // expire ends downlinks and connections that have waited too long.
@@ -25,7 +26,7 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 			events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayDisconnected, At: now})
 		}
 	}
-	conn, isUDP := d.conn.(*net.UDPConn)
+	conn, isUDP := d.conn.(*socket.Datagrams)
 	checkDrops := isUDP && now.Sub(d.drops) >= dropsEvery
 	if checkDrops {
 		d.drops = now
@@ -36,7 +37,7 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 	}
 	tell(sink, events)
 	if checkDrops {
-		d.checkDrops(conn, now, sink)
+		d.checkDrops(conn.UDPConn, now, sink)
 	}
 }
 

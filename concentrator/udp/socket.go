@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lorawand/socket"
 )
 
 // Socket is where datagrams come from and go to. A UDP socket is one.
@@ -19,10 +21,9 @@ type Socket interface {
 	// ReadFromUDPAddrPort returns a datagram and where it comes from: answers go there. At the
 	// read deadline it returns os.ErrDeadlineExceeded.
 	ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error)
-	// WriteToUDPAddrPort returns an error for a datagram that is not sent.
+	// WriteToUDPAddrPort returns an error for a datagram that is not sent. It does not wait for long.
 	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
 	SetReadDeadline(t time.Time) error
-	SetWriteDeadline(t time.Time) error
 	LocalAddr() net.Addr
 	Close() error
 }
@@ -40,7 +41,12 @@ func (o *Options) open() (s Socket, granted int, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("udp: %w", err)
 	}
-	return conn, setReceiveBuffer(conn, receiveBuffer), nil
+	d, err := socket.NewDatagrams(conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, 0, fmt.Errorf("udp: %w", err)
+	}
+	return d, setReceiveBuffer(conn, receiveBuffer), nil
 }
 
 // tellListening logs where the driver listens, unless its Socket does that.
