@@ -291,15 +291,26 @@ func (b *Broker) Run(ctx context.Context) error {
 		b.wg.Go(b.keep)
 	}
 	for {
-		for m, ok := b.outbox.Take(); ok; m, ok = b.outbox.Take() {
-			b.dispatch(&message{Message: m})
-			runtime.Gosched() // one who floods the outbox must not hold up what others do with a processor
-		}
+		b.dispatchAll()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-b.outbox.Wake:
 		}
+	}
+}
+
+// dispatchAll empties the outbox.
+func (b *Broker) dispatchAll() {
+	for first := true; ; first = false {
+		m, ok := b.outbox.Take()
+		if !ok {
+			return
+		}
+		if !first {
+			runtime.Gosched() // one who floods the outbox must not hold up what others do with a processor
+		}
+		b.dispatch(&message{Message: m})
 	}
 }
 
