@@ -139,9 +139,8 @@ func (w *writer) duration(n string, d time.Duration) {
 
 // appendTime appends RFC 3339 in UTC with a fraction of 0, 3, 6 or 9 digits.
 func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	dst = t.AppendFormat(dst, "2006-01-02T15:04:05")
-	return append(appendNanos(dst, int64(t.Nanosecond())), 'Z')
+	dst = t.UTC().AppendFormat(dst, time.RFC3339) // which package time has a short way for
+	return append(appendNanos(dst[:len(dst)-len("Z")], int64(t.Nanosecond())), 'Z')
 }
 
 // appendDuration appends seconds with a fraction of 0, 3, 6 or 9 digits.

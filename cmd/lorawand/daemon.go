@@ -294,11 +294,11 @@ func (d *daemon) openDoors(c config.Config) (err error) {
 // Publish takes what is published, for the broker, for webhooks, for Home Assistant and
 // for servers upstream.
 func (d *daemon) Publish(m v3.Message) {
-	d.broker.Publish(m)
 	d.hooks.Publish(m)
 	d.home.Publish(m)
 	d.upstreams.publish(m)
 	d.backfills.publish(m)
+	d.broker.Publish(m) // at last: from here on another processor may be busy with it
 }
 
 // webhook returns that of an application.
