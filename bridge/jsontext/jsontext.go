@@ -67,31 +67,38 @@ func AppendNumber(dst []byte, v float64, bits int) []byte {
 
 // AppendString appends a string. What is not UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
-	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
+	plain := 0 // what is between this and i goes as it is, and at once
 	for i := 0; i < len(s); {
-		c := s[i]
+		c, n := s[i], 1
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			dst = utf8.AppendRune(dst, r)
+			_, n = utf8.DecodeRuneInString(s[i:])
+		}
+		if c >= ' ' && c != '"' && c != '\\' && (c < utf8.RuneSelf || n > 1) {
 			i += n
 			continue
 		}
+		dst = appendEscaped(append(dst, s[plain:i]...), c)
 		i++
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		default:
-			dst = append(dst, c)
-		}
+		plain = i
 	}
-	return append(dst, '"')
+	return append(append(dst, s[plain:]...), '"')
+}
+
+// appendEscaped appends a byte of a string that cannot stand for itself.
+func appendEscaped(dst []byte, c byte) []byte {
+	const digits = "0123456789abcdef"
+	switch {
+	case c >= utf8.RuneSelf: // not UTF-8
+		return utf8.AppendRune(dst, utf8.RuneError)
+	case c == '"' || c == '\\':
+		return append(dst, '\\', c)
+	case c == '\n':
+		return append(dst, '\\', 'n')
+	case c == '\r':
+		return append(dst, '\\', 'r')
+	case c == '\t':
+		return append(dst, '\\', 't')
+	}
+	return append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 }

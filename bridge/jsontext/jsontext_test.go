@@ -2,20 +2,56 @@ package jsontext
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
 
-// Whatever the text, it can be read back.
+// Whatever the text, it can be read back, and is written as The Things Stack writes it.
 func TestStrings(t *testing.T) {
-	for _, s := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "äöü € 🛰", "a\xffb\xc3", "</script>\u2028"} {
+	texts := []string{
+		"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "äöü € 🛰", "a\xffb\xc3", "</script>\u2028",
+		"\uFFFD", "\xe2\x82",
+	}
+	parts := []string{
+		"", "a", "\"", "\\", "\n", "\x01", "ä", "€", "🛰", "\uFFFD", "\xff", "\xe2\x82", "\xed\xa0\x80", "\xc0\x80",
+	}
+	for range 20_000 {
+		var text strings.Builder
+		for range rand.IntN(6) {
+			text.WriteString(parts[rand.IntN(len(parts))])
+		}
+		texts = append(texts, text.String())
+	}
+	for _, s := range texts {
 		var back string
-		b := AppendString(nil, s)
-		if err := json.Unmarshal(b, &back); err != nil || back != strings.ToValidUTF8(s, "\uFFFD") {
-			t.Errorf("%q is written as %s: %q, %v", s, b, back, err)
+		b := AppendString([]byte("> "), s)
+		if string(b) != "> "+written(s) {
+			t.Fatalf("%q is written as %s, not %s", s, b, written(s))
+		}
+		valid := string([]rune(s)) // each byte that is not UTF-8 becomes U+FFFD
+		if err := json.Unmarshal(b[len("> "):], &back); err != nil || back != valid {
+			t.Fatalf("%q is written as %s: %q, %v", s, b, back, err)
 		}
 	}
+}
+
+// written is how a text is written, one rune after the other.
+func written(s string) string {
+	var w strings.Builder
+	for _, r := range s {
+		switch i := strings.IndexRune("\"\\\n\r\t", r); {
+		case i >= 0:
+			w.WriteString(`\` + `"\nrt`[i:i+1])
+		case r < ' ':
+			fmt.Fprintf(&w, `\u%04x`, r)
+		default:
+			w.WriteRune(r)
+		}
+	}
+	return `"` + w.String() + `"`
 }
 
 // The forms of numbers are those of The Things Stack 3.32.1, measured.
