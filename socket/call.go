@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"cmp"
+	"errors"
 	"syscall"
 	"unsafe"
 
@@ -15,6 +17,9 @@ const long = 2 << 10
 
 // tell makes a system call of which the runtime is told.
 func tell() { _, _, _ = unix.Syscall(unix.SYS_GETPID, 0, 0, 0) }
+
+// cause returns what a call of a RawConn has failed for.
+func cause(err error) error { return cmp.Or(errors.Unwrap(err), err) }
 
 // send gives the kernel what that takes of p. On a connection to is nil.
 func send(fd uintptr, p []byte, to *address) (n int, errno syscall.Errno) {

@@ -3,7 +3,6 @@ package socket
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -87,7 +86,7 @@ func (d *Datagrams) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, e
 	d.in.p = nil
 	switch {
 	case err != nil:
-		return 0, from, d.failed("read", from, errors.Unwrap(err))
+		return 0, from, d.failed("read", from, cause(err))
 	case d.in.errno != 0:
 		return 0, from, d.failed("read", from, os.NewSyscallError("recvfrom", d.in.errno))
 	}
@@ -106,7 +105,7 @@ func (d *Datagrams) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
 	d.out.p = nil
 	switch {
 	case err != nil:
-		return 0, d.failed("write", to, errors.Unwrap(err))
+		return 0, d.failed("write", to, cause(err))
 	case d.out.errno == unix.EAGAIN:
 		return d.wait(b, to)
 	case d.out.errno != 0:

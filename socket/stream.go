@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"errors"
 	"net"
 	"os"
 	"sync"
@@ -52,7 +51,7 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 	s.left = p
 	defer func() { s.left = nil }()
 	if err := s.raw.Control(s.attempt); err != nil {
-		return 0, s.failed(errors.Unwrap(err))
+		return 0, s.failed(cause(err))
 	}
 	n = len(p) - len(s.left)
 	switch {
