@@ -10,7 +10,7 @@ import (
 )
 
 // hog is how long one goes on and on; a turn is how long the runtime lets it (10 ms), with room for a busy machine.
-const hog, turn = 600 * time.Millisecond, 200 * time.Millisecond
+const hog, turn = 450 * time.Millisecond, 200 * time.Millisecond
 
 // Where there is more to do than for one uplink, others get their turns.
 func TestOthersGetTheirTurns(t *testing.T) {
@@ -69,7 +69,7 @@ func othersWait(t *testing.T, sends string, count, answered int) time.Duration {
 		waited <- time.Duration(other.Load())
 	}()
 	// Another process sends: this one is to rest.
-	shell := exec.Command("bash", "-c", "exec 3>/dev/udp/127.0.0.1/"+strconv.Itoa(int(to.Port()))+"; sleep 1.2; "+sends)
+	shell := exec.Command("bash", "-c", "exec 3>/dev/udp/127.0.0.1/"+strconv.Itoa(int(to.Port()))+"; sleep 0.3; "+sends)
 	shell.Dir = t.TempDir()
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)
