@@ -19,8 +19,8 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/intake"
 	"lorawand/bridge/broker/linger"
+	"lorawand/bridge/broker/nowait"
 	"lorawand/bridge/broker/pace"
-	"lorawand/socket"
 )
 
 // conn is a client's connection. It has a deadline of its own for each write,
@@ -199,7 +199,7 @@ func stream(nc net.Conn) net.Conn {
 		return nc
 	}
 	_ = tcp.SetWriteBuffer(sendBuffer)
-	return socket.NewStream(tcp)
+	return nowait.New(tcp)
 }
 
 // serve runs one connection to its end. The library's decoder can be made to

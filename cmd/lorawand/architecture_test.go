@@ -22,7 +22,6 @@ import (
 // stands for radio and the packages below it. Every package must be listed here.
 // cmd/lorawand may import everything, and nobody imports cmd.
 var arrows = map[string]string{
-	"socket":                         "",
 	"radio":                          "",
 	"radio/region":                   "radio",
 	"radio/frame":                    "radio",
@@ -30,7 +29,8 @@ var arrows = map[string]string{
 	"radio/fuzztest":                 "",
 	"concentrator":                   "radio",
 	"concentrator/air":               "radio/",
-	"concentrator/udp":               "radio radio/gwmp concentrator socket",
+	"concentrator/udp":               "radio radio/gwmp concentrator concentrator/udp/nowait",
+	"concentrator/udp/nowait":        "",
 	"concentrator/stream":            "radio radio/gwmp",
 	"concentrator/sx1302":            "radio concentrator",
 	"concentrator/sx1302/board":      "radio concentrator concentrator/sx1302",
@@ -82,12 +82,13 @@ var arrows = map[string]string{
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet bridge/order " +
 		"bridge/broker/intake bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace " +
 		"bridge/broker/received bridge/broker/secure bridge/broker/sessions bridge/broker/status " +
-		"bridge/broker/subscription bridge/broker/ws socket",
+		"bridge/broker/subscription bridge/broker/ws bridge/broker/nowait",
 	"bridge/broker/ws":           "bridge/broker/overhead bridge/broker/pace",
 	"bridge/broker/overhead":     "",
 	"bridge/broker/intake":       "",
 	"bridge/broker/limits":       "",
 	"bridge/broker/linger":       "",
+	"bridge/broker/nowait":       "",
 	"bridge/broker/outbox":       "bridge/v3 bridge/broker/fifo",
 	"bridge/broker/status":       "bridge/v3 bridge/access",
 	"bridge/broker/packet":       "bridge/v3 bridge/broker/limits",
@@ -181,7 +182,8 @@ var knows = map[string][]string{
 		"bridge/httpclient", "bridge/upstream/backfill", "bridge/webhook",
 	},
 	"net": {
-		"socket", "concentrator/udp", "concentrator/stream", "bridge/forward", "bridge/chirpstack", "bridge/broker",
+		"concentrator/udp/nowait", "bridge/broker/nowait",
+		"concentrator/udp", "concentrator/stream", "bridge/forward", "bridge/chirpstack", "bridge/broker",
 		"bridge/broker/linger", "bridge/broker/overhead", "bridge/broker/secure", "bridge/broker/ws",
 		"bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door",
 		"bridge/webhook", "bridge/httpclient", "bridge/store/jetstream/natstest", "bridge/upstream",
@@ -189,7 +191,8 @@ var knows = map[string][]string{
 		"cmd/lorawand/demo",
 	},
 	"os": {
-		"socket", "bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream",
+		"concentrator/udp/nowait", "bridge/broker/nowait",
+		"bridge/store", "bridge/store/jetstream/natstest", "concentrator/udp", "concentrator/stream",
 		"concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial",
 		"concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages",
 		"bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config",

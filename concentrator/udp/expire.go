@@ -6,8 +6,8 @@ import (
 	"net/netip"
 
 	"lorawand/concentrator"
+	"lorawand/concentrator/udp/nowait"
 	"lorawand/radio"
-	"lorawand/socket"
 )
 
 // expire ends downlinks and connections that have waited too long.
@@ -26,7 +26,7 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 			events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayDisconnected, At: now})
 		}
 	}
-	conn, isUDP := d.conn.(*socket.Datagrams)
+	conn, isUDP := d.conn.(*nowait.Socket)
 	checkDrops := isUDP && now.Sub(d.drops) >= dropsEvery
 	if checkDrops {
 		d.drops = now

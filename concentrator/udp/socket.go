@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lorawand/socket"
+	"lorawand/concentrator/udp/nowait"
 )
 
 // Socket is where datagrams come from and go to. A UDP socket is one.
@@ -41,7 +41,7 @@ func (o *Options) open() (s Socket, granted int, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("udp: %w", err)
 	}
-	d, err := socket.NewDatagrams(conn)
+	d, err := nowait.New(conn)
 	if err != nil {
 		_ = conn.Close()
 		return nil, 0, fmt.Errorf("udp: %w", err)

@@ -1,4 +1,4 @@
-package socket
+package nowait
 
 import (
 	"cmp"
@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flags of each call: it returns EAGAIN where it would wait, and raises no signal where the peer is gone.
-const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+// flags of each call: it returns EAGAIN where it would wait.
+const flags = unix.MSG_DONTWAIT
 
-// long is how many bytes are more than what one uplink brings and sends.
+// long is how many bytes are more than one uplink brings.
 const long = 2 << 10
 
 // tell makes a system call of which the runtime is told.
@@ -21,16 +21,11 @@ func tell() { _, _, _ = unix.Syscall(unix.SYS_GETPID, 0, 0, 0) }
 // cause returns what a call of a RawConn has failed for.
 func cause(err error) error { return cmp.Or(errors.Unwrap(err), err) }
 
-// send gives the kernel what that takes of p. On a connection to is nil.
+// send sends a datagram.
 func send(fd uintptr, p []byte, to *address) (n int, errno syscall.Errno) {
-	var name unsafe.Pointer
-	var size uintptr
-	if to != nil {
-		name, size = unsafe.Pointer(&to.RawSockaddrInet6), uintptr(to.size)
-	}
 	for {
 		r, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))),
-			uintptr(len(p)), flags, uintptr(name), size)
+			uintptr(len(p)), flags, uintptr(unsafe.Pointer(&to.RawSockaddrInet6)), uintptr(to.size))
 		if errno != unix.EINTR {
 			return int(r), errno
 		}

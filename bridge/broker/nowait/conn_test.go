@@ -1,4 +1,4 @@
-package socket
+package nowait
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/nettest"
 )
 
-// pair returns both ends of a connection; the first one is a Stream.
-func pair(t testing.TB) (*Stream, *net.TCPConn) {
+// pair returns both ends of a connection; the first one is a Conn.
+func pair(t testing.TB) (*Conn, *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,23 +30,23 @@ func pair(t testing.TB) (*Stream, *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewStream(nc.(*net.TCPConn))
+	s := New(nc.(*net.TCPConn))
 	t.Cleanup(func() { _, _ = s.Close(), peer.Close() })
 	return s, peer.(*net.TCPConn)
 }
 
 // What everybody may expect of a net.Conn.
-func TestStreamIsAConn(t *testing.T) {
+func TestIsAConn(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 		s, peer := pair(t)
-		return s, NewStream(peer), func() { _, _ = s.Close(), peer.Close() }, nil
+		return s, New(peer), func() { _, _ = s.Close(), peer.Close() }, nil
 	})
 }
 
 // more is what no kernel holds for a connection whose peer does not read.
 const more = 64 << 20
 
-func TestStreamWaits(t *testing.T) {
+func TestConnWaits(t *testing.T) {
 	s, peer := pair(t)
 	sent := bytes.Repeat([]byte("0123456789abcde"), 1<<20)
 	got := make(chan []byte)
@@ -65,7 +65,7 @@ func TestStreamWaits(t *testing.T) {
 	}
 }
 
-func TestStreamDeadlines(t *testing.T) {
+func TestConnDeadlines(t *testing.T) {
 	for name, test := range map[string]struct {
 		before time.Duration // the deadline when the write begins; 0: none
 		during time.Duration // the one that is set while it waits; 0: none is
@@ -101,7 +101,7 @@ func TestStreamDeadlines(t *testing.T) {
 	}
 }
 
-func TestStreamErrors(t *testing.T) {
+func TestConnErrors(t *testing.T) {
 	t.Run("the peer is gone", func(t *testing.T) {
 		s, peer := pair(t)
 		_ = peer.SetLinger(0)
@@ -161,7 +161,7 @@ func TestStreamErrors(t *testing.T) {
 }
 
 // What is written at a time stays together.
-func TestStreamWritesAreWhole(t *testing.T) {
+func TestConnWritesAreWhole(t *testing.T) {
 	const size, writers, each = 1500, 8, 200
 	s, peer := pair(t)
 	_ = s.tcp.SetWriteBuffer(4 << 10) // so that some wait
@@ -188,7 +188,7 @@ func TestStreamWritesAreWhole(t *testing.T) {
 	wg.Wait()
 }
 
-func TestStreamAllocatesNothing(t *testing.T) {
+func TestConnAllocatesNothing(t *testing.T) {
 	s, peer := pair(t)
 	go func() { _, _ = io.Copy(io.Discard, peer) }()
 	p := make([]byte, 1000)

@@ -1,4 +1,4 @@
-package socket
+package nowait
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 )
 
 // listen returns a socket and the address of it that a peer on the host addresses.
-func listen(t testing.TB, network, address, peers string) (*Datagrams, netip.AddrPort) {
+func listen(t testing.TB, network, address, peers string) (*Socket, netip.AddrPort) {
 	t.Helper()
 	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
 		_ = l.Close()
@@ -30,7 +30,7 @@ func listen(t testing.TB, network, address, peers string) (*Datagrams, netip.Add
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := NewDatagrams(conn)
+	d, err := New(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func listen(t testing.TB, network, address, peers string) (*Datagrams, netip.Add
 	return d, netip.AddrPortFrom(netip.MustParseAddr(peers), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 }
 
-func TestDatagrams(t *testing.T) {
+func TestSocket(t *testing.T) {
 	for _, test := range []struct{ network, address, peers string }{
 		{"udp", "127.0.0.1:0", "127.0.0.1"},
 		{"udp4", "0.0.0.0:0", "127.0.0.1"},
@@ -83,7 +83,7 @@ func TestDatagrams(t *testing.T) {
 
 func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-func TestDatagramsCut(t *testing.T) {
+func TestSocketCut(t *testing.T) {
 	d, to := listen(t, "udp", "127.0.0.1:0", "127.0.0.1")
 	if _, err := d.WriteToUDPAddrPort([]byte("12345"), to); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestDatagramsCut(t *testing.T) {
 	}
 }
 
-func TestDatagramsErrors(t *testing.T) {
+func TestSocketErrors(t *testing.T) {
 	d, to := listen(t, "udp", "127.0.0.1:0", "127.0.0.1")
 	write := func(b []byte, to string) error {
 		_, err := d.WriteToUDPAddrPort(b, netip.MustParseAddrPort(to))
@@ -132,7 +132,7 @@ func TestDatagramsErrors(t *testing.T) {
 	if err := write([]byte{1}, to.String()); !errors.Is(err, net.ErrClosed) || !errors.As(err, &op) || op.Op != "write" {
 		t.Error(err)
 	}
-	if _, err := NewDatagrams(d.UDPConn); !errors.Is(err, net.ErrClosed) {
+	if _, err := New(d.UDPConn); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 }
@@ -157,7 +157,7 @@ func TestZones(t *testing.T) {
 }
 
 // Several may send while one reads.
-func TestDatagramsTogether(t *testing.T) {
+func TestSocketTogether(t *testing.T) {
 	d, to := listen(t, "udp", "127.0.0.1:0", "127.0.0.1")
 	const writers, each = 4, 50
 	var wg sync.WaitGroup
@@ -192,7 +192,7 @@ func TestDatagramsTogether(t *testing.T) {
 	}
 }
 
-func TestDatagramsAllocateNothing(t *testing.T) {
+func TestSocketAllocateNothing(t *testing.T) {
 	for address, peers := range map[string]string{"127.0.0.1:0": "127.0.0.1", ":0": "::1"} {
 		t.Run(address, func(t *testing.T) {
 			d, to := listen(t, "udp", address, peers)

@@ -1,4 +1,4 @@
-package socket
+package nowait
 
 import (
 	"cmp"
@@ -18,8 +18,8 @@ import (
 // writeTimeout is how long a datagram waits for room in the kernel.
 const writeTimeout = 100 * time.Millisecond
 
-// Datagrams is a UDP socket that is not connected.
-type Datagrams struct {
+// Socket is a UDP socket that is not connected.
+type Socket struct {
 	*net.UDPConn
 	raw syscall.RawConn
 	v6  bool // its addresses are those of AF_INET6, also where it serves IPv4
@@ -42,13 +42,13 @@ type datagram struct {
 	errno syscall.Errno
 }
 
-// NewDatagrams returns a socket over conn, which nobody else may read or write from now on.
-func NewDatagrams(conn *net.UDPConn) (*Datagrams, error) {
+// New returns a socket over conn, which nobody else may read or write from now on.
+func New(conn *net.UDPConn) (*Socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	d := &Datagrams{UDPConn: conn, raw: raw}
+	d := &Socket{UDPConn: conn, raw: raw}
 	d.receive = d.tryReceive
 	d.send = func(fd uintptr) { d.out.n, d.out.errno = send(fd, d.out.p, &d.out.peer) }
 	var domain int
@@ -61,7 +61,7 @@ func NewDatagrams(conn *net.UDPConn) (*Datagrams, error) {
 }
 
 // tryReceive takes a datagram, if there is one.
-func (d *Datagrams) tryReceive(fd uintptr) (done bool) {
+func (d *Socket) tryReceive(fd uintptr) (done bool) {
 	if d.row >= long {
 		tell()
 	}
@@ -78,7 +78,7 @@ func (d *Datagrams) tryReceive(fd uintptr) (done bool) {
 
 // ReadFromUDPAddrPort returns a datagram, of which it drops what b has no room for, and its sender. The zone of an
 // address is the number of its interface.
-func (d *Datagrams) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error) {
+func (d *Socket) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	d.in.p = b
@@ -94,7 +94,7 @@ func (d *Datagrams) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, e
 }
 
 // WriteToUDPAddrPort sends a datagram. It waits for 100 ms at most.
-func (d *Datagrams) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+func (d *Socket) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	if !d.out.peer.set(to, d.v6) {
@@ -115,7 +115,7 @@ func (d *Datagrams) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
 }
 
 // wait sends by package net.
-func (d *Datagrams) wait(b []byte, to netip.AddrPort) (int, error) {
+func (d *Socket) wait(b []byte, to netip.AddrPort) (int, error) {
 	if err := d.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}
@@ -123,7 +123,7 @@ func (d *Datagrams) wait(b []byte, to netip.AddrPort) (int, error) {
 }
 
 // failed returns an error as package net does.
-func (d *Datagrams) failed(op string, peer netip.AddrPort, err error) error {
+func (d *Socket) failed(op string, peer netip.AddrPort, err error) error {
 	failed := &net.OpError{Op: op, Net: "udp", Source: d.LocalAddr(), Err: err}
 	if peer.IsValid() {
 		failed.Addr = net.UDPAddrFromAddrPort(peer)
