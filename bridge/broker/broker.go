@@ -300,17 +300,22 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 }
 
+// dispatchStretch is for how long messages are handed out before others get the processor: one who floods the
+// outbox must not hold them up. After each message Run would wait for all of them again and again.
+const dispatchStretch = time.Millisecond
+
 // dispatchAll empties the outbox.
 func (b *Broker) dispatchAll() {
-	for first := true; ; first = false {
+	for began := time.Now(); ; {
 		m, ok := b.outbox.Take()
 		if !ok {
 			return
 		}
-		if !first {
-			runtime.Gosched() // one who floods the outbox must not hold up what others do with a processor
-		}
 		b.dispatch(&message{Message: m})
+		if time.Since(began) > dispatchStretch {
+			runtime.Gosched()
+			began = time.Now()
+		}
 	}
 }
 

@@ -45,7 +45,9 @@ func (c *conn) readPacket() error {
 	if !c.b.hurry.Packet(c.login.Application, c.weight, len(c.packet), &c.row, c.done) {
 		return c.b.endFlood(c, PacketRefused, tooFast)
 	}
-	runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time
+	if c.in.Buffered() > 0 {
+		runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time
+	}
 	first, err := c.in.ReadByte()
 	if err != nil {
 		return err

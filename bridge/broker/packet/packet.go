@@ -71,14 +71,19 @@ const (
 // filtersBytes is how many bytes of filters cost what a packet does, at least: some 16 filters.
 const filtersBytes = 64
 
+// publishBytes is how many bytes of a PUBLISH cost what a packet does, at least: four downlinks.
+const publishBytes = 128
+
 // Weight returns as how many packets one counts that has n bytes after its length: as none if it answers a
-// PUBLISH or PUBREL of the broker, and as more if it has many filters.
+// PUBLISH or PUBREL of the broker, and as more if it has many filters or is a long PUBLISH.
 func Weight(first byte, n int) int {
 	switch first >> 4 {
 	case packets.Puback, packets.Pubrec, packets.Pubcomp:
 		return 0
 	case packets.Subscribe, packets.Unsubscribe:
 		return 1 + n/filtersBytes
+	case packets.Publish:
+		return 1 + n/publishBytes
 	}
 	return 1
 }

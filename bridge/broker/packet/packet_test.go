@@ -350,3 +350,31 @@ func FuzzPacket(f *testing.F) {
 		}
 	}))
 }
+
+func TestWeight(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		first byte
+		bytes int
+		want  int
+	}{
+		{"PINGREQ", 0xc0, 0, 1},
+		{"CONNECT", 0x10, 60_000, 1}, // before the login all share one row
+		{"a push", 0x30, 127, 1},
+		{"a longer push", 0x32, 128, 2},
+		{"the longest push", 0x30, 64 << 10, 513},
+		{"PUBREL", 0x62, 2, 1},
+		{"PUBACK", 0x40, 2, 0},
+		{"PUBREC", 0x50, 2, 0},
+		{"PUBCOMP", 0x70, 2, 0},
+		{"SUBSCRIBE of a filter", 0x82, 30, 1},
+		{"SUBSCRIBE of many", 0x82, 6400, 101},
+		{"UNSUBSCRIBE of many", 0xa2, 6400, 101},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Weight(tt.first, tt.bytes); got != tt.want {
+				t.Errorf("it counts as %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
