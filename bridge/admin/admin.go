@@ -20,6 +20,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin/registry"
+	"lorawand/bridge/admin/sharing"
 	"lorawand/bridge/admin/strict"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
@@ -99,6 +100,7 @@ type Admin struct {
 	added        map[string]operation // by Add
 	drafts       registry.Drafts
 	provisioning chan struct{} // full while something is changed: one after the other
+	sharing      sharing.Sharing
 }
 
 // New returns an Admin.
@@ -302,6 +304,9 @@ func (a *Admin) do(ctx context.Context, name string, args json.RawMessage, r rep
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, op.limit)
 		defer cancel()
+	}
+	if op.limit == long {
+		r = sharing.Resting(ctx, r)
 	}
 	return op.run(ctx, a, args, r)
 }

@@ -38,8 +38,8 @@ func (a *Admin) Needs(op string) (Right, bool) {
 	return o.right, ok
 }
 
-// CallAs is Call for who has logged in with an API key. It returns ErrRights or
-// ErrApplication before anything is done.
+// CallAs is Call for who has logged in with an API key, which shares the gateway with others. It
+// returns ErrRights, ErrApplication or sharing.ErrBusy before anything is done.
 func (a *Admin) CallAs(
 	ctx context.Context, who access.Login, op string, args any, each func(json.RawMessage) error,
 ) error {
@@ -49,6 +49,17 @@ func (a *Admin) CallAs(
 	}
 	if err := a.permit(who, op, raw); err != nil {
 		return err
+	}
+	o, _ := a.find(op)
+	if err := a.sharing.Pace(ctx, who.Application, o.right.Rights, len(raw)); err != nil {
+		return err
+	}
+	if o.limit == long {
+		done, err := a.sharing.Turn(ctx, who.Application)
+		if err != nil {
+			return err
+		}
+		defer done()
 	}
 	return a.Call(ctx, op, json.RawMessage(raw), each)
 }

@@ -291,7 +291,8 @@ func (c *call) listDevices() error {
 	if len(devices) == 0 {
 		return c.nothing()
 	}
-	return c.answer(map[string]any{"end_devices": devices})
+	c.answerList("end_devices", devices)
+	return nil
 }
 
 // devices returns the devices from one place to another in the order of their ids, with

@@ -13,6 +13,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/registry"
+	"lorawand/bridge/admin/sharing"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
@@ -116,7 +117,7 @@ func (c *call) explain(err error) error {
 		}
 	case errors.Is(err, session.ErrExists), errors.Is(err, session.ErrTwin):
 		return plain(codeAlreadyExists, err.Error())
-	case errors.Is(err, registry.ErrTooMany), errors.Is(err, session.ErrFull):
+	case errors.Is(err, registry.ErrTooMany), errors.Is(err, session.ErrFull), errors.Is(err, sharing.ErrBusy):
 		return plain(codeResourceExhausted, err.Error())
 	case errors.Is(err, context.DeadlineExceeded):
 		return plain(codeDeadlineExceeded, err.Error())

@@ -5,6 +5,8 @@ package api
 import (
 	"net/http"
 	"strings"
+
+	"lorawand/bridge/admin/sharing"
 )
 
 // prefix is that of all routes.
@@ -117,6 +119,9 @@ func match(pattern, path string) (map[string]string, bool) {
 
 // serve answers a request.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	ctx, end := sharing.Begin(r.Context())
+	defer end()
+	r = r.WithContext(ctx)
 	if a.page != nil && !strings.HasPrefix(r.URL.Path, prefix+"/") {
 		a.page.ServeHTTP(w, r)
 		return

@@ -14,8 +14,7 @@ import (
 	"lorawand/radio"
 )
 
-// moment is the time of an answer. The times in it are on the daemon's own clock, which
-// nobody sets.
+// moment is the time of an answer. The times in it are on the daemon's own clock, which nobody sets.
 type moment struct {
 	Now  int64  `json:"now"`  // ms since the start
 	Wall *int64 `json:"wall"` // the same moment, ms of Unix time; nil: not known
@@ -85,6 +84,5 @@ func collect[T any](c *call, op string, args any) ([]T, error) {
 
 // round returns a number with so many digits behind the point.
 func round(v float64, digits int) float64 {
-	by := math.Pow10(digits)
-	return math.Round(v*by) / by
+	return math.Round(v*math.Pow10(digits)) / math.Pow10(digits)
 }

@@ -20,6 +20,7 @@ import (
 
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
+	"lorawand/bridge/admin/sharing"
 	"lorawand/bridge/admin/web/door"
 	"lorawand/bridge/admin/web/trial"
 )
@@ -135,8 +136,7 @@ var (
 	errBusy       = refused(http.StatusServiceUnavailable, "Another large request is at work; try again.")
 	errTrials     = refused(http.StatusTooManyRequests, "Wait until the formatters that are tried have ended.")
 	errIncomplete = refused(http.StatusBadRequest, "The request did not come as a whole.")
-	errMethod     = refused(http.StatusMethodNotAllowed,
-		"This address is asked in another way: changes are POST, the rest is GET.")
+	errMethod     = refused(http.StatusMethodNotAllowed, "Changes are asked for by POST, all else by GET.")
 )
 
 // serve answers the request for a name of the table.
@@ -227,6 +227,8 @@ func (c *call) refuse(err error) {
 	case errors.As(err, &f):
 	case errors.Is(err, admin.ErrRights), errors.Is(err, admin.ErrApplication):
 		f.status = http.StatusForbidden
+	case errors.Is(err, sharing.ErrBusy):
+		f.status = http.StatusServiceUnavailable
 	}
 	out := map[string]any{"error": f.text}
 	if f.wait > 0 {

@@ -1,0 +1,110 @@
+package sharing
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"lorawand/bridge/access"
+)
+
+// Calls that come without a pause take as long as the packets that they count as; another application's do not wait.
+func TestPace(t *testing.T) {
+	const packet = time.Second / 8000
+	for _, tt := range []struct {
+		name    string
+		needs   access.Rights
+		bytes   int
+		packets int
+	}{
+		{"a question", access.DevicesRead, 100, 4},
+		{"a long one", access.DevicesRead, 60 << 10, 64},
+		{"a push", access.TrafficDownWrite, 100, 4},
+		{"many downlinks", access.TrafficDownWrite, 12_800, 104},
+		{"a change", access.DevicesWrite, 2 << 10, 18},
+		{"what needs all rights", access.All, 100, 16},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s Sharing
+			const calls, free = 40, 32 // packets that go at once
+			began := time.Now()
+			for range calls {
+				if err := s.Pace(context.Background(), "app1", tt.needs, tt.bytes); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if took, least := time.Since(began), time.Duration((calls-1)*tt.packets-free)*packet; took < least {
+				t.Errorf("%d calls took %v, want %v at least", calls, took, least)
+			}
+			began = time.Now()
+			err := s.Pace(context.Background(), "app2", access.DevicesRead, 0)
+			if took := time.Since(began); err != nil || took > time.Second {
+				t.Errorf("another application's: %v after %v", err, took)
+			}
+		})
+	}
+	var s Sharing
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	_ = s.Pace(ctx, "app1", access.TrafficDownWrite, 1<<20)
+	if err := s.Pace(ctx, "app1", access.TrafficDownWrite, 1<<20); !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that is gone: %v", err)
+	}
+}
+
+// The turn of a request lasts until its end, and is taken once; one without a request lasts until its call is done.
+func TestTurn(t *testing.T) {
+	var s Sharing
+	ctx, end := Begin(context.Background())
+	for range 2 {
+		done, err := s.Turn(ctx, "app1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+	}
+	gone, leave := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer leave()
+	if _, err := s.Turn(gone, "app1"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("beside it: %v", err)
+	}
+	if done, err := s.Turn(context.Background(), "app2"); err != nil {
+		t.Errorf("another application's: %v", err)
+	} else {
+		done()
+	}
+	began := time.Now()
+	if _, err := s.Turn(context.Background(), "app1"); !errors.Is(err, ErrBusy) || time.Since(began) < patience {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	end()
+	for range 2 {
+		done, err := s.Turn(context.Background(), "app1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+	}
+}
+
+// A call rests between its parts for as long as it works.
+func TestResting(t *testing.T) {
+	const parts, part = 20, 2 * time.Millisecond
+	n := 0
+	reply := Resting(context.Background(), func(v any) error {
+		for end := time.Now().Add(part); time.Now().Before(end); {
+		}
+		n += v.(int)
+		return nil
+	})
+	began := time.Now()
+	for range parts {
+		if err := reply(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); n != parts || took < (2*parts-2)*part {
+		t.Errorf("%d parts in %v", n, took)
+	}
+}
