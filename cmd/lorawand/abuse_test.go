@@ -51,6 +51,8 @@ type abuse struct {
 var abuses = []abuse{
 	{"pushes that are refused", (*abused).refusedPushes, 0, 0, nil},
 	{"pushes that are refused, long", (*abused).longPushes, 0, 0, nil},
+	{"pushes that are taken, long", (*abused).takenPushes, 0, 0, nil},
+	{"pushes over HTTP, long", (*abused).longRequests, 0, 0, nil},
 	{"mutated packets before the login", (*abused).mutatedBeforeLogin, 0, 0, nil},
 	{"mutated packets after the login", (*abused).mutatedAfterLogin, 0, 0, nil},
 	{"half-open connections", (*abused).halfOpen, 0, 0, nil},
@@ -66,6 +68,7 @@ var abuses = []abuse{
 	{"WebSocket frames without MQTT", (*abused).idleFrames, 0, 0, nil},
 	{"hostile datagrams", (*abused).hostileDatagrams, 300, 0, nil},
 	{"2000 frames of nobody a second", (*abused).framesOfNobody, 0, floodFactor, (*abused).withFlood},
+	{"lists over HTTP", (*abused).lists, 0, 0, (*abused).withDevices},
 }
 
 // TestAbuse abuses a daemon in a process of its own, in one way after the other.
@@ -104,6 +107,7 @@ type abused struct {
 	*benchDaemon
 	testing.TB
 	http       string
+	api        string
 	webSockets string
 	key2       string
 	rounds     int // of abuse so far
@@ -119,7 +123,7 @@ const abusedDevices = 10 // of each application
 func newAbused(t *testing.T) *abused {
 	t.Helper()
 	a := &abused{TB: t, packets: 100_000, datagrams: 100_000, fCnts: map[radio.DevAddr]uint32{}}
-	a.http, a.webSockets = freeTCP(t), freeTCP(t)
+	a.http, a.api, a.webSockets = freeTCP(t), freeTCP(t), freeTCP(t)
 	for name, many := range map[string]*int{abusePacketsEnv: &a.packets, abuseDatagramsEnv: &a.datagrams} {
 		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 			*many = n
@@ -130,7 +134,8 @@ func newAbused(t *testing.T) *abused {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.write("lorawand.toml", strings.NewReplacer("[http]\nlisten = \"\"", fmt.Sprintf("[http]\nlisten = %q", a.http),
+	http := fmt.Sprintf("[http]\napi_listen = %q\nlisten = %q", a.api, a.http)
+	a.write("lorawand.toml", strings.NewReplacer("[http]\nlisten = \"\"", http,
 		"[mqtt]\n", fmt.Sprintf("[mqtt]\nwebsocket_listen = [%q]\n", a.webSockets)).Replace(string(conf)))
 	var list strings.Builder
 	for i := range abusedDevices {
@@ -138,9 +143,8 @@ func newAbused(t *testing.T) *abused {
 		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("02020304%08X", i), 1))
 	}
 	a.must(list.String(), "device", "import", "-", "--application", "app2")
-	a.key2 = strings.TrimSpace(a.must("", "api-key", "create", "--application", "app2"))
-	// A gateway has few cores; each costs memory.
-	a.start(t, []string{"GOMAXPROCS=2"}, nil, a.build(t))
+	a.key2 = strings.TrimSpace(a.must("", "api-key", "create", "--application", "app2", "--rights", "all"))
+	a.start(t, nil, nil, a.build(t))
 	return a
 }
 

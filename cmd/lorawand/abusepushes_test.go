@@ -114,3 +114,11 @@ func (a *abused) longPushes() {
 		`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"x":%q}}]}`, strings.Repeat("x", 60_000))))
 	a.pushAgainAndAgain(push, 90)
 }
+
+// takenPushes replaces the longest queue again and again, and waits for nothing: each of its downlinks makes two
+// messages and a record.
+func (a *abused) takenPushes() {
+	many := strings.TrimSuffix(strings.Repeat(`{"f_port":1,"frm_payload":"AQ=="},`, 90), ",")
+	push := packetOf(0x30, text("v3/app2/devices/dev0/down/replace"), []byte(`{"downlinks":[`+many+`]}`))
+	a.pushAgainAndAgain(bytes.Repeat(push, 10), 90)
+}

@@ -131,9 +131,10 @@ var arrows = map[string]string{
 	"bridge/admin/eventlines": "radio bridge/activity bridge/event bridge/order",
 	"bridge/admin/registry":   "radio/frame bridge/session bridge/v3/enddevice",
 	"bridge/admin/strict":     "",
+	"bridge/admin/sharing":    "bridge/access bridge/broker/pace",
 	"bridge/admin/metrics":    "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
-		"bridge/admin/registry " +
+		"bridge/admin/registry bridge/admin/sharing " +
 		"bridge/broker bridge/broker/pace bridge/broker/secure bridge/event bridge/session bridge/state bridge/v3",
 	"bridge/admin/web/maker":    "",
 	"bridge/admin/web/password": "",
@@ -141,6 +142,7 @@ var arrows = map[string]string{
 	"bridge/admin/web/trial": "bridge bridge/access bridge/admin bridge/codec bridge/formatter " +
 		"bridge/session",
 	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns bridge/order " +
+		"bridge/admin/sharing " +
 		"bridge/admin/web/door bridge/admin/web/maker bridge/admin/web/password bridge/admin/web/trial " +
 		"bridge/codec bridge/core " +
 		"bridge/event bridge/formatter " +
@@ -148,8 +150,8 @@ var arrows = map[string]string{
 	"bridge/admin/admintest": "radio radio/frame radio/region bridge bridge/codec bridge/formatter bridge/gateway " +
 		"bridge/state bridge/store bridge/store/storetest bridge/v3",
 	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/eventlines " +
-		"bridge/admin/metrics " +
-		"bridge/admin/registry bridge/admin/strict bridge/activity bridge/core bridge/event bridge/state " +
+		"bridge/admin/metrics bridge/admin/registry bridge/admin/sharing bridge/admin/strict " +
+		"bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"cmd/lorawand":        "*",

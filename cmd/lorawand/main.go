@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -33,9 +34,22 @@ func main() {
 	if formatter.IsChild(os.Args) {
 		os.Exit(formatter.RunChild())
 	}
+	useProcessors()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// processors are how many threads run Go code at a time, also where there is one CPU: with one, each call that
+// blocks holds up all others for up to 10 ms, and who is woken by the network waits for its turn behind 60
+// others, which can be seconds while clients push without end. More are not needed, and each costs memory.
+const processors = 2
+
+// useProcessors sets how many threads run Go code, unless GOMAXPROCS does.
+func useProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors)
+	}
 }
 
 // run executes one command line and returns the exit status.

@@ -104,7 +104,7 @@ func newScripted(t *testing.T) *scripted {
 			d.must("", "device", "set", s.device(i), "--up-formatter", formatter, "--down-formatter", downOf(formatter))
 		}
 	}
-	d.start(t, []string{"GOMAXPROCS=2"}, nil, d.build(t))
+	d.start(t, nil, nil, d.build(t))
 	s.login = demo.Login{Broker: d.mqtt, User: "app1", Password: d.key}
 	return s
 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// longRequests pushes what is refused over HTTP, and makes the longest message about it.
+func (a *abused) longRequests() {
+	a.requests(http.MethodPost, "/as/applications/app2/devices/nobody/down/push", fmt.Sprintf(
+		`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"x":%q}}]}`, strings.Repeat("x", 60_000)))
+}
+
+// requests sends a request of app2 again and again, on as many connections as there may be.
+func (a *abused) requests(method, path, body string) {
+	ctx, end := context.WithTimeout(a.Context(), stormLength)
+	defer end()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	answers := map[int]int{}
+	for i := range 32 {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(loopback(i))}}
+		client := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
+		wg.Go(func() {
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				r, err := http.NewRequestWithContext(ctx, method, "http://"+a.api+"/api/v3"+path, strings.NewReader(body))
+				if err != nil {
+					a.Error(err)
+					return
+				}
+				r.Header.Set("Authorization", "Bearer "+a.key2)
+				if answer, err := client.Do(r); err == nil {
+					_, _ = io.Copy(io.Discard, answer.Body)
+					_ = answer.Body.Close()
+					mu.Lock()
+					answers[answer.StatusCode]++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	a.Logf("answers by status: %v", answers)
+}
+
+// lists asks for all devices of app2.
+func (a *abused) lists() { a.requests(http.MethodGet, "/applications/app2/devices", "") }
+
+// withDevices gives app2 so many devices that a list of them takes long.
+func (a *abused) withDevices() {
+	var list strings.Builder
+	for i := range 300 {
+		text := deviceJSON(fmt.Sprintf("more%d", i), benchAddr(10*abusedDevices+i).String())
+		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("02020404%08X", i), 1))
+	}
+	a.must(list.String(), "device", "import", "-", "--application", "app2")
+}
