@@ -57,7 +57,8 @@ RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/c
             lorawand/bridge/pages lorawand/bridge/session/macstate \
             lorawand/concentrator/sx1302/sx1302test lorawand/concentrator/serial lorawand/bridge/httpclient \
             lorawand/bridge/broker/intake lorawand/bridge/order lorawand/bridge/pushes lorawand/bridge/activity lorawand/bridge/decode \
-            net/netip github.com/rs/xid hash/fnv internal/godebug internal/bisect lorawand/bridge/broker/limits
+            net/netip github.com/rs/xid hash/fnv internal/godebug internal/bisect lorawand/bridge/broker/limits \
+            lorawand/bridge/broker/packet lorawand/bridge/broker/received lorawand/bridge/broker/overhead
 # The effects of one recording, which are to be the same on two machines.
 REPLAYED  = -count=1 -run '^TestReplay$$' -v ./bridge/recording -inputs 10000 -effects
 GCFLAGS   = $(foreach p,$(RARE),-gcflags=$(p)=-l)

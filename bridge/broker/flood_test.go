@@ -158,7 +158,7 @@ func TestHurriedAgain(t *testing.T) {
 		{"PUBLISH", func(r *raw) {
 			r.send(publishPacket(1, 1, "v3/app1/devices/dev1/down/push", strings.Repeat("x", payload)))
 			r.want(packets.Puback)
-		}, payload / 128, 1},
+		}, 64, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, Limits{})

@@ -33,7 +33,7 @@ func (s *Sharing) Pace(ctx context.Context, application string, needs access.Rig
 	case needs.Has(access.DevicesWrite):
 		packets = 16 + bytes>>10
 	case needs.Has(access.TrafficDownWrite):
-		packets = 4 + bytes>>7 // there can be many downlinks
+		packets = 4 + min(bytes>>6, 64) + bytes>>10 // there can be many downlinks
 	}
 	var row pace.Row // of this call alone
 	if !s.hurry.Packet(application, packets, 0, &row, ctx.Done()) {

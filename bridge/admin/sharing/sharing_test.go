@@ -20,8 +20,9 @@ func TestPace(t *testing.T) {
 	}{
 		{"a question", access.DevicesRead, 100, 4},
 		{"a long one", access.DevicesRead, 60 << 10, 64},
-		{"a push", access.TrafficDownWrite, 100, 4},
-		{"many downlinks", access.TrafficDownWrite, 12_800, 104},
+		{"a push", access.TrafficDownWrite, 100, 5},
+		{"many downlinks", access.TrafficDownWrite, 3 << 10, 55},
+		{"a long text", access.TrafficDownWrite, 60 << 10, 128},
 		{"a change", access.DevicesWrite, 2 << 10, 18},
 		{"what needs all rights", access.All, 100, 16},
 	} {

@@ -71,8 +71,12 @@ const (
 // filtersBytes is how many bytes of filters cost what a packet does, at least: some 16 filters.
 const filtersBytes = 64
 
-// publishBytes is how many bytes of a PUBLISH cost what a packet does, at least: four downlinks.
-const publishBytes = 128
+// publishBytes is how many bytes of a PUBLISH cost what a packet does, at least: two downlinks. There are no more than
+// mostPublish of it: the more there are the less each costs, and a hundred clients must not wait for seconds.
+const (
+	publishBytes = 64
+	mostPublish  = 64
+)
 
 // Weight returns as how many packets one counts that has n bytes after its length: as none if it answers a
 // PUBLISH or PUBREL of the broker, and as more if it has many filters or is a long PUBLISH.
@@ -83,7 +87,7 @@ func Weight(first byte, n int) int {
 	case packets.Subscribe, packets.Unsubscribe:
 		return 1 + n/filtersBytes
 	case packets.Publish:
-		return 1 + n/publishBytes
+		return 1 + min(n/publishBytes, mostPublish)
 	}
 	return 1
 }

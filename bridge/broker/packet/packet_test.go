@@ -360,9 +360,9 @@ func TestWeight(t *testing.T) {
 	}{
 		{"PINGREQ", 0xc0, 0, 1},
 		{"CONNECT", 0x10, 60_000, 1}, // before the login all share one row
-		{"a push", 0x30, 127, 1},
-		{"a longer push", 0x32, 128, 2},
-		{"the longest push", 0x30, 64 << 10, 513},
+		{"a push", 0x30, 63, 1},
+		{"a longer push", 0x32, 128, 3},
+		{"the longest push", 0x30, 64 << 10, 65},
 		{"PUBREL", 0x62, 2, 1},
 		{"PUBACK", 0x40, 2, 0},
 		{"PUBREC", 0x50, 2, 0},
