@@ -13,6 +13,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 )
 
 // Each operation is refused to a key that lacks one of its rights, and one on an
@@ -113,4 +114,44 @@ func TestWhyOfAnApplication(t *testing.T) {
 		{name: "any", op: "why", args: `{"correlation_id":"as:downlink:X"}`, parts: 1},
 		{name: "of another", op: "why", args: `{"application_id":"app2","correlation_id":"as:downlink:X"}`, err: ErrNotRemembered.Error()},
 	})
+}
+
+// One list of an application is put together at a time; what is short, and another application's, does not wait for it.
+func TestCallAsShares(t *testing.T) {
+	h := newHouse(t)
+	h.steps([]step{
+		{name: "one", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1},
+		{name: "of another", op: "device.put", args: `{"application_id":"app2","devices":[` + joining + `]}`, parts: 1},
+	})
+	list := func(patience time.Duration, application string, each func()) error {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		who := access.Login{Application: application, Rights: access.All}
+		return h.admin.CallAs(ctx, who, "device.list", ListArgs{Application: application}, func(json.RawMessage) error {
+			each()
+			return nil
+		})
+	}
+	within := 0
+	err := list(10*time.Second, "app1", func() {
+		within++
+		beside := func() { t.Error("two lists at a time") }
+		if err := list(50*time.Millisecond, "app1", beside); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a list beside it: %v", err)
+		}
+		if err := list(10*time.Second, "app2", func() { within++ }); err != nil {
+			t.Errorf("another application's: %v", err)
+		}
+		who := access.Login{Application: "app1", Rights: access.All}
+		args := DeviceArgs{Application: "app1", Device: "nobody"}
+		if err := h.admin.CallAs(context.Background(), who, "downlink.list", args, nil); !errors.Is(err, state.ErrNoDevice) {
+			t.Errorf("what is short: %v", err)
+		}
+	})
+	if err != nil || within != 2 {
+		t.Errorf("%d devices, %v", within, err)
+	}
+	if err := list(10*time.Second, "app1", func() { within++ }); err != nil || within != 3 {
+		t.Errorf("behind it: %v", err)
+	}
 }

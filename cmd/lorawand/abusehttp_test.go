@@ -55,7 +55,7 @@ func (a *abused) lists() { a.requests(http.MethodGet, "/applications/app2/device
 // withDevices gives app2 so many devices that a list of them takes long.
 func (a *abused) withDevices() {
 	var list strings.Builder
-	for i := range 300 {
+	for i := range 100 {
 		text := deviceJSON(fmt.Sprintf("more%d", i), benchAddr(10*abusedDevices+i).String())
 		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("02020404%08X", i), 1))
 	}
