@@ -12,12 +12,13 @@ import (
 
 // longRequests pushes what is refused over HTTP, and makes the longest message about it.
 func (a *abused) longRequests() {
-	a.requests(http.MethodPost, "/as/applications/app2/devices/nobody/down/push", fmt.Sprintf(
+	a.requests(http.StatusNotFound, http.MethodPost, "/as/applications/app2/devices/nobody/down/push", fmt.Sprintf(
 		`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"x":%q}}]}`, strings.Repeat("x", 60_000)))
 }
 
-// requests sends a request of app2 again and again, on as many connections as there may be.
-func (a *abused) requests(method, path, body string) {
+// requests sends a request of app2 again and again, on as many connections as there may be. Some of the answers, at
+// least, have a status.
+func (a *abused) requests(status int, method, path, body string) {
 	ctx, end := context.WithTimeout(a.Context(), stormLength)
 	defer end()
 	var wg sync.WaitGroup
@@ -46,11 +47,13 @@ func (a *abused) requests(method, path, body string) {
 		})
 	}
 	wg.Wait()
-	a.Logf("answers by status: %v", answers)
+	if a.Logf("answers by status: %v", answers); answers[status] == 0 {
+		a.Errorf("no answer is %d", status)
+	}
 }
 
 // lists asks for all devices of app2.
-func (a *abused) lists() { a.requests(http.MethodGet, "/applications/app2/devices", "") }
+func (a *abused) lists() { a.requests(http.StatusOK, http.MethodGet, "/applications/app2/devices", "") }
 
 // withDevices gives app2 so many devices that a list of them takes long.
 func (a *abused) withDevices() {
