@@ -48,10 +48,10 @@ type Options struct {
 
 // Limits.
 const (
-	MaxUnknown    = 64      // gateways served because of AcceptUnknown
-	maxUnanswered = 64      // downlinks of one gateway without a TX_ACK
-	receiveBuffer = 1 << 20 // bytes requested from the kernel
-	tick          = 500 * time.Millisecond
+	MaxUnknown    = 64          // gateways served because of AcceptUnknown
+	maxUnanswered = 64          // downlinks of one gateway without a TX_ACK
+	receiveBuffer = 1 << 20     // bytes requested from the kernel
+	tick          = time.Second // a driver at rest wakes the process so often
 	dropsEvery    = 10 * time.Second
 	alarmEvery    = time.Minute
 )
