@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lorawand/bridge/admin/conns"
+	"lorawand/bridge/admin/sharing"
 )
 
 // Limits of the HTTP server.
@@ -84,28 +85,25 @@ func Shut(s *http.Server) {
 }
 
 func (a *Admin) handler() *http.ServeMux {
+	var questions sharing.Questions
+	answer := func(kind string, f func(context.Context) (string, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), pulseTimeout)
+			defer cancel()
+			text, err := questions.Answer(ctx, f)
+			w.Header().Set("Content-Type", "text/plain; "+kind+"charset=utf-8")
+			tell(w, err, text)
+		}
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		text, err := a.pulse(r.Context())
-		tell(w, err, text)
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		text, err := a.ready(r.Context())
-		tell(w, err, text)
-	})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		b, err := a.metrics(r.Context())
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		tell(w, err, string(b))
-	})
+	mux.HandleFunc("GET /healthz", answer("", a.pulse))
+	mux.HandleFunc("GET /readyz", answer("", a.ready))
+	mux.HandleFunc("GET /metrics", answer("version=0.0.4; ", a.metrics))
 	return mux
 }
 
 // tell writes the text, or status 503, the text and the error.
 func tell(w http.ResponseWriter, err error, text string) {
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	}
 	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		text += err.Error() + "\n"
@@ -115,8 +113,6 @@ func tell(w http.ResponseWriter, err error, text string) {
 
 // pulse returns "good", or an error if the core does not answer.
 func (a *Admin) pulse(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
-	defer cancel()
 	if _, err := a.o.Bridge.Stats(ctx); err != nil {
 		return "", err
 	}
@@ -136,8 +132,6 @@ func (a *Admin) ready(ctx context.Context) (string, error) {
 		}
 		fmt.Fprintf(&b, "%s: %s\n", part, good)
 	}
-	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
-	defer cancel()
 	stats, unanswered := a.o.Bridge.Stats(ctx)
 	line("core", unanswered, "good")
 	line("store", a.storeError(), "good")

@@ -25,12 +25,10 @@ type Driver struct {
 }
 
 // metrics returns the exposition of all metrics.
-func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
-	defer cancel()
+func (a *Admin) metrics(ctx context.Context) (string, error) {
 	stats, err := a.o.Bridge.Stats(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var e metrics.Exposition
 	a.processMetrics(&e)
@@ -47,7 +45,7 @@ func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 			e.Metric(m)
 		}
 	}
-	return e.Bytes(), nil
+	return string(e.Bytes()), nil
 }
 
 func (a *Admin) processMetrics(e *metrics.Exposition) {

@@ -16,9 +16,14 @@ func (a *abused) longRequests() {
 		`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"x":%q}}]}`, strings.Repeat("x", 60_000)))
 }
 
-// requests sends a request of app2 again and again, on as many connections as there may be. Some of the answers, at
-// least, have a status.
+// requests sends a request of app2 to the API again and again.
 func (a *abused) requests(status int, method, path, body string) {
+	a.asks(status, method, "http://"+a.api+"/api/v3"+path, body)
+}
+
+// asks sends a request again and again, on as many connections as there may be. Some of the answers, at least, have
+// a status.
+func (a *abused) asks(status int, method, url, body string) {
 	ctx, end := context.WithTimeout(a.Context(), stormLength)
 	defer end()
 	var wg sync.WaitGroup
@@ -30,7 +35,7 @@ func (a *abused) requests(status int, method, path, body string) {
 		wg.Go(func() {
 			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
-				r, err := http.NewRequestWithContext(ctx, method, "http://"+a.api+"/api/v3"+path, strings.NewReader(body))
+				r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 				if err != nil {
 					a.Error(err)
 					return
@@ -64,3 +69,6 @@ func (a *abused) withDevices() {
 	}
 	a.must(list.String(), "device", "import", "-", "--application", "app2")
 }
+
+// scrapes asks for the metrics.
+func (a *abused) scrapes() { a.asks(http.StatusOK, http.MethodGet, "http://"+a.http+"/metrics", "") }

@@ -1,5 +1,5 @@
-// Package sharing has the HTTP requests of an application share a gateway with the uplinks: what they
-// ask for is done at a pace, and what takes long one at a time and with rests.
+// Package sharing has HTTP requests share a gateway with the uplinks: what an application asks for is done at
+// a pace, what takes long one at a time and with rests, and so is what anybody may ask.
 package sharing
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 // ErrBusy is the reason for refusing what takes long where too much of that waits already.
-var ErrBusy = errors.New("another large request of the application is at work; try again")
+var ErrBusy = errors.New("another large request is at work; try again")
 
 // patience is how long one waits for others of its application.
 const patience = 5 * time.Second
@@ -85,4 +85,26 @@ func Resting(ctx context.Context, reply func(v any) error) func(v any) error {
 		rest.Part(ctx.Done())
 		return reply(v)
 	}
+}
+
+// Questions are those that anybody may ask: the answers are made one at a time, and with rests between, so that
+// they leave most of a processor to others. The zero value is ready.
+type Questions struct{ turns pace.Alone }
+
+// Rests between two answers: as long as the one before has taken, and so long at least and at most.
+const (
+	leastRest = time.Millisecond
+	mostRest  = 100 * time.Millisecond
+)
+
+// Answer returns what answer does, in its turn. It returns ErrBusy if that does not come for long, or the cause of ctx
+// if that ends first.
+func (q *Questions) Answer(ctx context.Context, answer func(context.Context) (string, error)) (string, error) {
+	leave := q.turns.Enter("", patience, ctx.Done())
+	if leave == nil {
+		return "", cmp.Or(context.Cause(ctx), ErrBusy)
+	}
+	began := time.Now()
+	defer func() { time.AfterFunc(min(max(leastRest, time.Since(began)), mostRest), leave) }()
+	return answer(ctx)
 }

@@ -3,6 +3,8 @@ package sharing
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,4 +110,48 @@ func TestResting(t *testing.T) {
 	if took := time.Since(began); n != parts || took < (2*parts-2)*part {
 		t.Errorf("%d parts in %v", n, took)
 	}
+}
+
+// However many ask, one answer is made at a time, and half of the time none; what was asked for alone does not wait.
+func TestQuestions(t *testing.T) {
+	var q Questions
+	const asked, took = 20, 10 * time.Millisecond
+	var at, most atomic.Int32
+	answer := func(context.Context) (string, error) {
+		most.Store(max(most.Load(), at.Add(1)))
+		time.Sleep(took)
+		at.Add(-1)
+		return "good", nil
+	}
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range asked {
+		wg.Go(func() {
+			if text, err := q.Answer(context.Background(), answer); text != "good" || err != nil {
+				t.Errorf("%q, %v", text, err)
+			}
+		})
+	}
+	wg.Wait()
+	if all, least := time.Since(began), (2*asked-1)*took; all < least || most.Load() != 1 {
+		t.Errorf("%d answers in %v, %d at a time; want %v at least", asked, all, most.Load(), least)
+	}
+	stuck, release := make(chan struct{}), make(chan struct{})
+	go func() {
+		_, _ = q.Answer(context.Background(), func(context.Context) (string, error) {
+			close(stuck)
+			<-release
+			return "", nil
+		})
+	}()
+	<-stuck
+	gone, leave := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer leave()
+	if _, err := q.Answer(gone, answer); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one that goes: %v", err)
+	}
+	if _, err := q.Answer(context.Background(), answer); !errors.Is(err, ErrBusy) {
+		t.Errorf("behind one that is stuck: %v", err)
+	}
+	close(release)
 }
