@@ -48,7 +48,13 @@ func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
 }
 
 // Mount has a web page answer all other addresses. It is called before Run.
-func (h *HTTP) Mount(page http.Handler) { h.mux.Handle("/", page) }
+func (h *HTTP) Mount(page http.Handler) {
+	var requests sharing.Sharing
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_ = requests.Pace(r.Context(), "", 0, 0)
+		page.ServeHTTP(w, r)
+	})
+}
 
 // Addr returns the address that it listens on.
 func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }

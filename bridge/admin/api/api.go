@@ -16,6 +16,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
+	"lorawand/bridge/admin/sharing"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/secure"
 )
@@ -39,9 +40,10 @@ type API struct {
 	listener net.Listener
 	server   *http.Server
 	backoff  access.Backoff
-	futile   futile        // requests that are refused
-	lines    pace.Lines    // of the log, that clients can cause
-	big      chan struct{} // full while a long body is at work
+	requests sharing.Sharing // of all who ask
+	futile   futile          // requests that are refused
+	lines    pace.Lines      // of the log, that clients can cause
+	big      chan struct{}   // full while a long body is at work
 	streams  streams
 	stop     context.Context // ends when Run does
 	stopped  context.CancelFunc

@@ -19,11 +19,7 @@ import (
 //
 // Source: pkg/ratelimit (config.go, result.go) of The Things Stack v3.32.
 func (c *call) pace(err error) error {
-	long := c.r.ContentLength
-	if long < 0 || long > maxBody { // of longer ones there is one at a time
-		long = maxBody
-	}
-	if !c.known || !c.isRefusal(err) || !c.api.futile.floods(c.who, int(long), time.Now()) {
+	if !c.known || !c.isRefusal(err) || !c.api.futile.floods(c.who, c.long(), time.Now()) {
 		return err
 	}
 	c.api.lines.Say(c.api.log, slog.LevelWarn, "too many requests of an application are refused: it has to wait",
@@ -44,6 +40,18 @@ func (c *call) pace(err error) error {
 			attribute("key", "http:application:"+c.who.Application), {Name: "rate", Number: perMinute, Numeric: true},
 		},
 	}
+}
+
+// share waits where requests come too fast, those of an application or those without a key, before anything is read
+// of the body.
+func (c *call) share() { _ = c.api.requests.Pace(c.r.Context(), c.who.Application, 0, c.long()) }
+
+// long returns how many bytes the body counts for: of the longer ones there is one at a time.
+func (c *call) long() int {
+	if c.r.ContentLength < 0 {
+		return maxBody
+	}
+	return int(min(c.r.ContentLength, maxBody))
 }
 
 // mostRefused bounds how many keys are remembered; beyond that they begin anew.

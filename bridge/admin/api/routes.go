@@ -123,6 +123,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	defer end()
 	r = r.WithContext(ctx)
 	if a.page != nil && !strings.HasPrefix(r.URL.Path, prefix+"/") {
+		_ = a.requests.Pace(ctx, "", 0, 0)
 		a.page.ServeHTTP(w, r)
 		return
 	}
@@ -135,7 +136,12 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	route, params, known := find(r.Method, r.URL.Path)
 	c := &call{api: a, w: w, r: r, params: params, route: route}
 	var err error
+	if route != nil {
+		err = c.permit()
+	}
+	c.share()
 	switch {
+	case err != nil:
 	case route == nil && known && r.Method == http.MethodOptions:
 		return // 200, and no permission for pages of other origins
 	case route == nil && known:
@@ -143,9 +149,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	case route == nil:
 		err = plain(codeNotFound, "Not Found")
 	default:
-		if err = c.permit(); err == nil {
-			err = route.handle(c)
-		}
+		err = route.handle(c)
 	}
 	if err != nil {
 		c.refuse(c.pace(err))
