@@ -53,6 +53,8 @@ var abuses = []abuse{
 	{"pushes that are refused, long", (*abused).longPushes, 0, 0, nil},
 	{"pushes that are taken, long", (*abused).takenPushes, 0, 0, nil},
 	{"pushes over HTTP, long", (*abused).longRequests, 0, 0, nil},
+	{"faulty bodies over HTTP", (*abused).faultyBodies, 0, 0, nil},
+	{"frequency plans over HTTP", (*abused).plans, 0, 0, nil},
 	{"metrics", (*abused).scrapes, 0, 0, nil},
 	{"mutated packets before the login", (*abused).mutatedBeforeLogin, 0, 0, nil},
 	{"mutated packets after the login", (*abused).mutatedAfterLogin, 0, 0, nil},

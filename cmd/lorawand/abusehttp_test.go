@@ -72,3 +72,12 @@ func (a *abused) withDevices() {
 
 // scrapes asks for the metrics.
 func (a *abused) scrapes() { a.asks(http.StatusOK, http.MethodGet, "http://"+a.http+"/metrics", "") }
+
+// plans asks for what needs no key, and is long.
+func (a *abused) plans() { a.requests(http.StatusOK, http.MethodGet, "/configuration/frequency-plans", "") }
+
+// faultyBodies pushes what is no JSON.
+func (a *abused) faultyBodies() {
+	a.requests(http.StatusBadRequest, http.MethodPost, "/as/applications/app2/devices/dev0/down/push",
+		strings.Repeat("[", 60_000))
+}

@@ -72,6 +72,46 @@ func TestTooManyRefused(t *testing.T) {
 		"rate limit of `6000` accesses per minute exceeded for resource `http:application:app1`", `"rate":6000`)
 }
 
+// Requests that come without a pause take as long as the packets that they count as, also what is no route and what
+// needs no key; a body counts before it is read. Those of others do not wait for them.
+func TestRequestsArePaced(t *testing.T) {
+	const packet, free = time.Second / 8000, 32 // packets that go at once
+	for _, tt := range []struct {
+		name, key, method, path string
+		body                    int // bytes that it announces; -1: it does not say how many
+		packets                 int
+	}{
+		{"no route", "app", "GET", "/nowhere", 0, 4},
+		{"no method", "app", "DELETE", "/auth_info", 0, 4},
+		{"of another origin", "", "OPTIONS", "/auth_info", 0, 4},
+		{"a question that needs no key", "", "GET", "/configuration/frequency-plans", 0, 4},
+		{"without a right", "", "GET", "/applications/app1", 0, 4},
+		{"a body", "app", "POST", "/as/applications/app1/devices/dev1/down/push", 60 << 10, 64},
+		{"the longest", "app", "POST", "/as/applications/app1/devices/dev1/down/push", maxBigBody, 68},
+		{"one of any length", "app", "POST", "/as/applications/app1/devices/dev1/down/push", -1, 68},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStand(t)
+			calls := 20 + 100/tt.packets
+			ask := func() {
+				s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) { r.ContentLength = int64(tt.body) })
+			}
+			began := time.Now()
+			for range calls {
+				ask()
+			}
+			if took, least := time.Since(began), time.Duration((calls-1)*tt.packets-free)*packet; took < least {
+				t.Errorf("%d requests took %v, want %v at least", calls, took, least)
+			}
+			began = time.Now()
+			s.direct("foreign", "GET", prefix+"/auth_info", nil)
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("another application waits for %v", took)
+			}
+		})
+	}
+}
+
 // A key that is refused something seldom has no part in what others of its application do.
 func TestSeldomRefused(t *testing.T) {
 	var f futile
