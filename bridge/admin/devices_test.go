@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -61,5 +63,27 @@ func TestManyFaults(t *testing.T) {
 	if err == nil || len(faults) != maxFaults+1 || faults[maxFaults].Error != "and 10 faults more" ||
 		faults[7].Index != 7 {
 		t.Errorf("%v, %+v", err, faults)
+	}
+}
+
+// What reading many devices leaves is taken back at once. One does not pay for that: the API registers one at a time.
+func TestImportLeavesNoGarbage(t *testing.T) {
+	h := newHouse(t)
+	var list []string
+	for i := range 150 {
+		list = append(list, device(fmt.Sprintf("dev%d", i), i, ""))
+	}
+	for _, tt := range []struct {
+		name    string
+		devices []string
+		taken   uint32
+	}{{"one", list[:1], 0}, {"many", list[1:], 1}} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		h.steps([]step{{name: tt.name, op: "device.put", args: put("app1", tt.devices...), parts: 1 - int(tt.taken)}})
+		runtime.ReadMemStats(&after)
+		if got := after.NumForcedGC - before.NumForcedGC; got != tt.taken {
+			t.Errorf("%s: %d collections, want %d", tt.name, got, tt.taken)
+		}
 	}
 }
