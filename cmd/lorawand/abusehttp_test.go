@@ -74,7 +74,9 @@ func (a *abused) withDevices() {
 func (a *abused) scrapes() { a.asks(http.StatusOK, http.MethodGet, "http://"+a.http+"/metrics", "") }
 
 // plans asks for what needs no key, and is long.
-func (a *abused) plans() { a.requests(http.StatusOK, http.MethodGet, "/configuration/frequency-plans", "") }
+func (a *abused) plans() {
+	a.requests(http.StatusOK, http.MethodGet, "/configuration/frequency-plans", "")
+}
 
 // faultyBodies pushes what is no JSON.
 func (a *abused) faultyBodies() {
