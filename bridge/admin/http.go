@@ -91,12 +91,17 @@ func Shut(s *http.Server) {
 }
 
 func (a *Admin) handler() *http.ServeMux {
-	var questions sharing.Questions
+	var questions sharing.OneByOne
 	answer := func(kind string, f func(context.Context) (string, error)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), pulseTimeout)
 			defer cancel()
-			text, err := questions.Answer(ctx, f)
+			end, err := questions.Begin(ctx, "")
+			text := ""
+			if err == nil {
+				text, err = f(ctx)
+				end()
+			}
 			w.Header().Set("Content-Type", "text/plain; "+kind+"charset=utf-8")
 			tell(w, err, text)
 		}

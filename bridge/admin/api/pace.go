@@ -4,6 +4,7 @@ package api
 
 import (
 	"log/slog"
+	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -42,9 +43,25 @@ func (c *call) pace(err error) error {
 	}
 }
 
+// longBody is from which length on bodies of an application are read, and carried out, one at a time, in bytes.
+const longBody = 4 << 10
+
 // share waits where requests come too fast, those of an application or those without a key, before anything is read
-// of the body.
-func (c *call) share() { _ = c.api.requests.Pace(c.r.Context(), c.who.Application, 0, c.long()) }
+// of the body. Questions, what is long, and what needs no key, are done one at a time: on a slow processor a pace alone
+// leaves too little to the uplinks. Changes wait for the flash, and so not for each other; streams of events do not end.
+// The caller calls leave when it is done, once or more, also after an error.
+func (c *call) share() (leave func(), err error) {
+	ctx, leave := c.r.Context(), func() {}
+	_ = c.api.requests.Pace(ctx, c.who.Application, 0, c.long())
+	if c.known && (c.route.op == "events" || c.r.Method != http.MethodGet && c.long() <= longBody) {
+		return leave, nil
+	}
+	end, err := c.api.turns.Begin(ctx, c.who.Application)
+	if err == nil {
+		leave = end
+	}
+	return leave, err
+}
 
 // long returns how many bytes the body counts for: of the longer ones there is one at a time.
 func (c *call) long() int {

@@ -112,6 +112,52 @@ func TestRequestsArePaced(t *testing.T) {
 	}
 }
 
+// Questions, long requests and what needs no key are one at a time of an application, and rest as long as they take.
+// Changes and streams of events are not.
+func TestRequestsTakeTurns(t *testing.T) {
+	const device = "/as/applications/app1/devices/dev1"
+	for _, tt := range []struct {
+		name, key, method, path string
+		body                    int // bytes that it announces
+		alone                   bool
+	}{
+		{"a question", "app", "GET", device, 0, true},
+		{"a long push", "app", "POST", device + "/down/push", longBody + 1, true},
+		{"a push", "app", "POST", device + "/down/push", longBody, false},
+		{"a stream of events", "app", "GET", "/events?application_id=none", 0, false},
+		{"another application", "foreign", "GET", "/auth_info", 0, false},
+		{"nobody", "", "GET", "/configuration/frequency-plans", 0, false}, // but with others without a key
+		{"no route", "app", "GET", "/nowhere", 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStand(t)
+			ctx, end := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer end()
+			leave, err := s.api.turns.Begin(ctx, "app1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer leave()
+			w := s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) {
+				r.ContentLength = int64(tt.body)
+				*r = *r.WithContext(ctx)
+			})
+			if waited := ctx.Err() != nil && w.Code != http.StatusOK; waited != tt.alone {
+				t.Errorf("it waits: %v, want %v (status %d)", waited, tt.alone, w.Code)
+			}
+		})
+	}
+	s := newStand(t)
+	leave, err := s.api.turns.Begin(context.Background(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	if w := s.direct("", "GET", prefix+"/configuration/frequency-plans", nil); w.Code != http.StatusTooManyRequests {
+		t.Errorf("behind one that goes on: %d", w.Code)
+	}
+}
+
 // A key that is refused something seldom has no part in what others of its application do.
 func TestSeldomRefused(t *testing.T) {
 	var f futile

@@ -139,9 +139,12 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	if route != nil {
 		err = c.permit()
 	}
-	c.share()
+	leave, busy := c.share()
+	defer leave()
 	switch {
 	case err != nil:
+	case busy != nil:
+		err = busy
 	case route == nil && known && r.Method == http.MethodOptions:
 		return // 200, and no permission for pages of other origins
 	case route == nil && known:
@@ -151,6 +154,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = route.handle(c)
 	}
+	leave() // who floods has to wait, and not the others
 	if err != nil {
 		c.refuse(c.pace(err))
 	}

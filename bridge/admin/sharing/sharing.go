@@ -87,24 +87,23 @@ func Resting(ctx context.Context, reply func(v any) error) func(v any) error {
 	}
 }
 
-// Questions are those that anybody may ask: the answers are made one at a time, and with rests between, so that
-// they leave most of a processor to others. The zero value is ready.
-type Questions struct{ turns pace.Alone }
+// OneByOne has what is asked for be done one after the other of a name, with rests between, so that it leaves most of a
+// processor to others, however slow that is. The zero value is ready.
+type OneByOne struct{ turns pace.Alone }
 
-// Rests between two answers: as long as the one before has taken, and so long at least and at most.
+// Rests between two of a name: as long as the one before has taken, and so long at least and at most.
 const (
 	leastRest = time.Millisecond
 	mostRest  = 100 * time.Millisecond
 )
 
-// Answer returns what answer does, in its turn. It returns ErrBusy if that does not come for long, or the cause of ctx
-// if that ends first.
-func (q *Questions) Answer(ctx context.Context, answer func(context.Context) (string, error)) (string, error) {
-	leave := q.turns.Enter("", patience, ctx.Done())
+// Begin waits for the turn of one of a name. It returns ErrBusy if that does not come for long, or the cause of ctx if
+// that ends first. The caller calls end behind what was to be done.
+func (o *OneByOne) Begin(ctx context.Context, name string) (end func(), err error) {
+	leave := o.turns.Enter(name, patience, ctx.Done())
 	if leave == nil {
-		return "", cmp.Or(context.Cause(ctx), ErrBusy)
+		return nil, cmp.Or(context.Cause(ctx), ErrBusy)
 	}
 	began := time.Now()
-	defer func() { time.AfterFunc(min(max(leastRest, time.Since(began)), mostRest), leave) }()
-	return answer(ctx)
+	return func() { time.AfterFunc(min(max(leastRest, time.Since(began)), mostRest), leave) }, nil
 }

@@ -112,46 +112,46 @@ func TestResting(t *testing.T) {
 	}
 }
 
-// However many ask, one answer is made at a time, and half of the time none; what was asked for alone does not wait.
-func TestQuestions(t *testing.T) {
-	var q Questions
+// However many there are, one of a name is done at a time, and half of the time none.
+func TestOneByOne(t *testing.T) {
+	var o OneByOne
 	const asked, took = 20, 10 * time.Millisecond
 	var at, most atomic.Int32
-	answer := func(context.Context) (string, error) {
-		most.Store(max(most.Load(), at.Add(1)))
-		time.Sleep(took)
-		at.Add(-1)
-		return "good", nil
-	}
 	began := time.Now()
 	var wg sync.WaitGroup
 	for range asked {
 		wg.Go(func() {
-			if text, err := q.Answer(context.Background(), answer); text != "good" || err != nil {
-				t.Errorf("%q, %v", text, err)
+			end, err := o.Begin(context.Background(), "app1")
+			if err != nil {
+				t.Error(err)
+				return
 			}
+			most.Store(max(most.Load(), at.Add(1)))
+			time.Sleep(took)
+			at.Add(-1)
+			end()
 		})
 	}
 	wg.Wait()
 	if all, least := time.Since(began), (2*asked-1)*took; all < least || most.Load() != 1 {
-		t.Errorf("%d answers in %v, %d at a time; want %v at least", asked, all, most.Load(), least)
+		t.Errorf("%d in %v, %d at a time; want %v at least", asked, all, most.Load(), least)
 	}
-	stuck, release := make(chan struct{}), make(chan struct{})
-	go func() {
-		_, _ = q.Answer(context.Background(), func(context.Context) (string, error) {
-			close(stuck)
-			<-release
-			return "", nil
-		})
-	}()
-	<-stuck
+	end, err := o.Begin(context.Background(), "app1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	gone, leave := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer leave()
-	if _, err := q.Answer(gone, answer); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := o.Begin(gone, "app1"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("one that goes: %v", err)
 	}
-	if _, err := q.Answer(context.Background(), answer); !errors.Is(err, ErrBusy) {
-		t.Errorf("behind one that is stuck: %v", err)
+	if other, err := o.Begin(context.Background(), "app2"); err != nil {
+		t.Errorf("another name's: %v", err)
+	} else {
+		other()
 	}
-	close(release)
+	if _, err := o.Begin(context.Background(), "app1"); !errors.Is(err, ErrBusy) {
+		t.Errorf("behind one that goes on: %v", err)
+	}
+	end()
 }
