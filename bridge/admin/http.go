@@ -96,12 +96,7 @@ func (a *Admin) handler() *http.ServeMux {
 		return func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), pulseTimeout)
 			defer cancel()
-			end, err := questions.Begin(ctx, "")
-			text := ""
-			if err == nil {
-				text, err = f(ctx)
-				end()
-			}
+			text, err := questions.Answer(ctx, f)
 			w.Header().Set("Content-Type", "text/plain; "+kind+"charset=utf-8")
 			tell(w, err, text)
 		}

@@ -47,9 +47,9 @@ func (c *call) pace(err error) error {
 const longBody = 4 << 10
 
 // share waits where requests come too fast, those of an application or those without a key, before anything is read
-// of the body. Questions, what is long, and what needs no key, are done one at a time: on a slow processor a pace alone
-// leaves too little to the uplinks. Changes wait for the flash, and so not for each other; streams of events do not end.
-// The caller calls leave when it is done, once or more, also after an error.
+// of the body. Questions, what is long, and what needs no key, are done one at a time: on a slow processor a pace
+// alone leaves too little to the uplinks. Changes wait for the flash, and so not for each other; streams of events do
+// not end. The caller calls leave when it is done, once or more, also after an error.
 func (c *call) share() (leave func(), err error) {
 	ctx, leave := c.r.Context(), func() {}
 	_ = c.api.requests.Pace(ctx, c.who.Application, 0, c.long())

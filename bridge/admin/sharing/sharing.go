@@ -107,3 +107,13 @@ func (o *OneByOne) Begin(ctx context.Context, name string) (end func(), err erro
 	began := time.Now()
 	return func() { time.AfterFunc(min(max(leastRest, time.Since(began)), mostRest), leave) }, nil
 }
+
+// Answer returns what answer does, in the turn of those that anybody may ask.
+func (o *OneByOne) Answer(ctx context.Context, answer func(context.Context) (string, error)) (string, error) {
+	end, err := o.Begin(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	return answer(ctx)
+}
