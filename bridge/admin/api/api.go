@@ -41,7 +41,7 @@ type API struct {
 	server   *http.Server
 	backoff  access.Backoff
 	requests sharing.Sharing // of all who ask
-	turns    sharing.OneByOne
+	turns    turns
 	futile   futile        // requests that are refused
 	lines    pace.Lines    // of the log, that clients can cause
 	big      chan struct{} // full while a long body is at work

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin/sharing"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/v3"
 )
@@ -46,21 +47,32 @@ func (c *call) pace(err error) error {
 // longBody is from which length on bodies of an application are read, and carried out, one at a time, in bytes.
 const longBody = 4 << 10
 
+// turns are those of requests, see share.
+type turns struct{ strangers, bodies, questions sharing.OneByOne }
+
 // share waits where requests come too fast, those of an application or those without a key, before anything is read
-// of the body. Questions, what is long, and what needs no key, are done one at a time: on a slow processor a pace
-// alone leaves too little to the uplinks. Changes wait for the flash, and so not for each other; streams of events do
-// not end. The caller calls leave when it is done, once or more, also after an error.
+// of the body. What needs no key, what is long, and questions are each done one at a time: on a slow processor a pace
+// alone leaves too little to the uplinks. Changes wait for the flash, and so not for each other. The caller calls
+// leave when it is done, once or more, also after an error.
 func (c *call) share() (leave func(), err error) {
-	ctx, leave := c.r.Context(), func() {}
+	ctx, none := c.r.Context(), func() {}
 	_ = c.api.requests.Pace(ctx, c.who.Application, 0, c.long())
-	if c.known && (c.route.op == "events" || c.r.Method != http.MethodGet && c.long() <= longBody) {
-		return leave, nil
+	line := &c.api.turns.strangers
+	switch {
+	case !c.known:
+	case c.route.goesOn():
+		return none, nil
+	case c.long() > longBody:
+		line = &c.api.turns.bodies
+	case c.r.Method == http.MethodGet:
+		line = &c.api.turns.questions
+	default:
+		return none, nil
 	}
-	end, err := c.api.turns.Begin(ctx, c.who.Application)
-	if err == nil {
-		leave = end
+	if leave, err = line.Begin(ctx, c.who.Application); err != nil {
+		return none, err
 	}
-	return leave, err
+	return leave, nil
 }
 
 // long returns how many bytes the body counts for: of the longer ones there is one at a time.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin/sharing"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/v3"
 )
@@ -112,43 +113,54 @@ func TestRequestsArePaced(t *testing.T) {
 	}
 }
 
-// Questions, long requests and what needs no key are one at a time of an application, and rest as long as they take.
-// Changes and streams of events are not.
+// What needs no key, what is long, and questions take turns, those of an application for themselves. Changes, lists
+// and streams of events do not.
 func TestRequestsTakeTurns(t *testing.T) {
 	const device = "/as/applications/app1/devices/dev1"
 	for _, tt := range []struct {
 		name, key, method, path string
 		body                    int // bytes that it announces
-		alone                   bool
+		in                      string
 	}{
-		{"a question", "app", "GET", device, 0, true},
-		{"a long push", "app", "POST", device + "/down/push", longBody + 1, true},
-		{"a push", "app", "POST", device + "/down/push", longBody, false},
-		{"a stream of events", "app", "GET", "/events?application_id=none", 0, false},
-		{"another application", "foreign", "GET", "/auth_info", 0, false},
-		{"nobody", "", "GET", "/configuration/frequency-plans", 0, false}, // but with others without a key
-		{"no route", "app", "GET", "/nowhere", 0, false},
+		{"no key", "", "GET", "/configuration/frequency-plans", 0, "strangers"},
+		{"no route", "app", "GET", "/nowhere", 0, "strangers"},
+		{"a question", "app", "GET", device, 0, "questions"},
+		{"a question of another", "foreign", "GET", "/auth_info", 0, ""},
+		{"a long push", "app", "POST", device + "/down/push", longBody + 1, "bodies"},
+		{"of unknown length", "app", "POST", device + "/down/push", -1, "bodies"},
+		{"a push", "app", "POST", device + "/down/push", longBody, ""},
+		{"a list", "app", "GET", "/applications/app1/devices", 0, ""},
+		{"what is stored", "app", "GET", "/as/applications/app1/packages/storage/uplink_message", 0, ""},
+		{"a stream of events", "app", "GET", "/events", 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStand(t)
-			ctx, end := context.WithTimeout(context.Background(), 100*time.Millisecond)
-			defer end()
-			leave, err := s.api.turns.Begin(ctx, "app1")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer leave()
-			w := s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) {
-				r.ContentLength = int64(tt.body)
-				*r = *r.WithContext(ctx)
-			})
-			if waited := ctx.Err() != nil && w.Code != http.StatusOK; waited != tt.alone {
-				t.Errorf("it waits: %v, want %v (status %d)", waited, tt.alone, w.Code)
+			for _, taken := range []string{"strangers", "bodies", "questions"} {
+				s := newStand(t)
+				ctx, end := context.WithTimeout(context.Background(), 100*time.Millisecond)
+				defer end()
+				line, of := map[string]*sharing.OneByOne{
+					"strangers": &s.api.turns.strangers, "bodies": &s.api.turns.bodies, "questions": &s.api.turns.questions,
+				}[taken], "app1"
+				if taken == "strangers" {
+					of = ""
+				}
+				leave, err := line.Begin(ctx, of)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w := s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) {
+					r.ContentLength = int64(tt.body)
+					*r = *r.WithContext(ctx)
+				})
+				if waited := ctx.Err() != nil && w.Code != http.StatusOK; waited != (taken == tt.in) {
+					t.Errorf("it waits for the %s: %v (status %d)", taken, waited, w.Code)
+				}
+				leave()
 			}
 		})
 	}
 	s := newStand(t)
-	leave, err := s.api.turns.Begin(context.Background(), "")
+	leave, err := s.api.turns.strangers.Begin(context.Background(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

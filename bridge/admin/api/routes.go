@@ -67,6 +67,12 @@ var routes = []route{
 	{"GET", "/events", "events", (*call).source},
 }
 
+// goesOn reports whether a client can read the answer for long: a stream of events, or one of those that take turns by
+// themselves (sharing.Sharing).
+func (r *route) goesOn() bool {
+	return r.op == "events" || r.op == "message.list" || r.method == "GET" && r.path == "/applications/{a}/devices"
+}
+
 // anyRight is for what every key of the application may know.
 const anyRight = "any"
 
