@@ -46,9 +46,6 @@ var ErrNothingChanged = errors.New("nothing was changed")
 // putDevices registers devices, all or none. It answers with a PutPart for each
 // that is wrong, or whose formatter cannot be used.
 func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
-	if len(args.Devices) > 100 {
-		defer debug.FreeOSMemory() // what reading them leaves, 5 to 7 kB for each, would stay for minutes
-	}
 	var faults state.ProvisionFaults
 	put := make([]state.DevicePut, 0, len(args.Devices))
 	for i, raw := range args.Devices {
@@ -78,6 +75,9 @@ func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 	}
 	if err != nil {
 		return err
+	}
+	if len(put) > 100 && !args.DryRun {
+		debug.FreeOSMemory() // what reading them leaves, 5 to 7 kB for each, would stay for minutes
 	}
 	if !exists && len(put) > 0 {
 		if err := r(PutPart{NewApplication: true}); err != nil {

@@ -94,9 +94,7 @@ func (a *Admin) handler() *http.ServeMux {
 	var questions sharing.OneByOne
 	answer := func(kind string, f func(context.Context) (string, error)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), pulseTimeout)
-			defer cancel()
-			text, err := questions.Answer(ctx, f)
+			text, err := questions.Answer(r.Context(), r.URL.Path, pulseTimeout, f)
 			w.Header().Set("Content-Type", "text/plain; "+kind+"charset=utf-8")
 			tell(w, err, text)
 		}

@@ -41,10 +41,9 @@ type API struct {
 	server   *http.Server
 	backoff  access.Backoff
 	requests sharing.Sharing // of all who ask
-	turns    turns
-	futile   futile        // requests that are refused
-	lines    pace.Lines    // of the log, that clients can cause
-	big      chan struct{} // full while a long body is at work
+	futile   futile          // requests that are refused
+	lines    pace.Lines      // of the log, that clients can cause
+	big      chan struct{}   // full while a long body is at work
 	streams  streams
 	stop     context.Context // ends when Run does
 	stopped  context.CancelFunc

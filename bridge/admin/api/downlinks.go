@@ -77,6 +77,7 @@ func (c *call) body() (body []byte, release func(), err error) {
 		rest, err = io.ReadAll(in)
 		body = append(body, rest...)
 	}
+	c.share(len(body))
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):

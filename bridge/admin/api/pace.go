@@ -3,8 +3,8 @@
 package api
 
 import (
+	"errors"
 	"log/slog"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -21,7 +21,11 @@ import (
 //
 // Source: pkg/ratelimit (config.go, result.go) of The Things Stack v3.32.
 func (c *call) pace(err error) error {
-	if !c.known || !c.isRefusal(err) || !c.api.futile.floods(c.who, c.long(), time.Now()) {
+	long := c.r.ContentLength
+	if long < 0 || long > maxBody { // of longer ones there is one at a time
+		long = maxBody
+	}
+	if !c.known || !c.isRefusal(err) || !c.api.futile.floods(c.who, int(long), time.Now()) {
 		return err
 	}
 	c.api.lines.Say(c.api.log, slog.LevelWarn, "too many requests of an application are refused: it has to wait",
@@ -44,44 +48,9 @@ func (c *call) pace(err error) error {
 	}
 }
 
-// longBody is from which length on bodies of an application are read, and carried out, one at a time, in bytes.
-const longBody = 4 << 10
-
-// turns are those of requests, see share.
-type turns struct{ strangers, bodies, questions sharing.OneByOne }
-
-// share waits where requests come too fast, those of an application or those without a key, before anything is read
-// of the body. What needs no key, what is long, and questions are each done one at a time: on a slow processor a pace
-// alone leaves too little to the uplinks. Changes wait for the flash, and so not for each other. The caller calls
-// leave when it is done, once or more, also after an error.
-func (c *call) share() (leave func(), err error) {
-	ctx, none := c.r.Context(), func() {}
-	_ = c.api.requests.Pace(ctx, c.who.Application, 0, c.long())
-	line := &c.api.turns.strangers
-	switch {
-	case !c.known:
-	case c.route.goesOn():
-		return none, nil
-	case c.long() > longBody:
-		line = &c.api.turns.bodies
-	case c.r.Method == http.MethodGet:
-		line = &c.api.turns.questions
-	default:
-		return none, nil
-	}
-	if leave, err = line.Begin(ctx, c.who.Application); err != nil {
-		return none, err
-	}
-	return leave, nil
-}
-
-// long returns how many bytes the body counts for: of the longer ones there is one at a time.
-func (c *call) long() int {
-	if c.r.ContentLength < 0 {
-		return maxBody
-	}
-	return int(min(c.r.ContentLength, maxBody))
-}
+// share waits where requests come too fast, those of an application or those without a key. A body of so many bytes
+// counts when it is here, and before anything is made of it.
+func (c *call) share(bytes int) { _ = c.api.requests.Pace(c.r.Context(), c.who.Application, 0, bytes) }
 
 // mostRefused bounds how many keys are remembered; beyond that they begin anew.
 const mostRefused = 1024
@@ -109,6 +78,9 @@ func (f *futile) floods(who access.Login, bytes int, now time.Time) bool {
 
 // isRefusal reports whether a request has failed by what the application has asked for, or by its scripts.
 func (c *call) isRefusal(err error) bool {
+	if errors.Is(err, sharing.ErrBusy) {
+		return false
+	}
 	switch e := c.explain(err).(type) {
 	case *v3.Error:
 		return e.Code != codeUnavailable

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -74,28 +75,36 @@ func TestTooManyRefused(t *testing.T) {
 }
 
 // Requests that come without a pause take as long as the packets that they count as, also what is no route and what
-// needs no key; a body counts before it is read. Those of others do not wait for them.
+// needs no key; a body counts before anything is made of it. Those of others do not wait for them.
 func TestRequestsArePaced(t *testing.T) {
 	const packet, free = time.Second / 8000, 32 // packets that go at once
+	const push = "/as/applications/app1/devices/dev1/down/push"
 	for _, tt := range []struct {
 		name, key, method, path string
-		body                    int // bytes that it announces; -1: it does not say how many
+		body                    int  // bytes
+		chunked                 bool // it does not say how many
 		packets                 int
 	}{
-		{"no route", "app", "GET", "/nowhere", 0, 4},
-		{"no method", "app", "DELETE", "/auth_info", 0, 4},
-		{"of another origin", "", "OPTIONS", "/auth_info", 0, 4},
-		{"a question that needs no key", "", "GET", "/configuration/frequency-plans", 0, 4},
-		{"without a right", "", "GET", "/applications/app1", 0, 4},
-		{"a body", "app", "POST", "/as/applications/app1/devices/dev1/down/push", 60 << 10, 64},
-		{"the longest", "app", "POST", "/as/applications/app1/devices/dev1/down/push", maxBigBody, 68},
-		{"one of any length", "app", "POST", "/as/applications/app1/devices/dev1/down/push", -1, 68},
+		{"no route", "app", "GET", "/nowhere", 0, false, 4},
+		{"no method", "app", "DELETE", "/auth_info", 0, false, 4},
+		{"of another origin", "", "OPTIONS", "/auth_info", 0, false, 4},
+		{"a question that needs no key", "", "GET", "/configuration/frequency-plans", 0, false, 4},
+		{"without a right", "", "GET", "/applications/app1", 0, false, 4},
+		{"a short body", "app", "POST", push, 10, false, 8},
+		{"a long one", "app", "POST", push, 60 << 10, false, 68},
+		{"a long one of unknown length", "app", "POST", push, 60 << 10, true, 68},
+		{"for events", "app", "POST", "/events", 60 << 10, false, 68},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStand(t)
-			calls := 20 + 100/tt.packets
+			calls := 10 + 100/tt.packets
+			body := strings.Repeat("[", tt.body)
 			ask := func() {
-				s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) { r.ContentLength = int64(tt.body) })
+				s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) {
+					if r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(tt.body); tt.chunked {
+						r.ContentLength = -1
+					}
+				})
 			}
 			began := time.Now()
 			for range calls {
@@ -110,63 +119,6 @@ func TestRequestsArePaced(t *testing.T) {
 				t.Errorf("another application waits for %v", took)
 			}
 		})
-	}
-}
-
-// What needs no key, what is long, and questions take turns, those of an application for themselves. Changes, lists
-// and streams of events do not.
-func TestRequestsTakeTurns(t *testing.T) {
-	const device = "/as/applications/app1/devices/dev1"
-	for _, tt := range []struct {
-		name, key, method, path string
-		body                    int // bytes that it announces
-		in                      string
-	}{
-		{"no key", "", "GET", "/configuration/frequency-plans", 0, "strangers"},
-		{"no route", "app", "GET", "/nowhere", 0, "strangers"},
-		{"a question", "app", "GET", device, 0, "questions"},
-		{"a question of another", "foreign", "GET", "/auth_info", 0, ""},
-		{"a long push", "app", "POST", device + "/down/push", longBody + 1, "bodies"},
-		{"of unknown length", "app", "POST", device + "/down/push", -1, "bodies"},
-		{"a push", "app", "POST", device + "/down/push", longBody, ""},
-		{"a list", "app", "GET", "/applications/app1/devices", 0, ""},
-		{"what is stored", "app", "GET", "/as/applications/app1/packages/storage/uplink_message", 0, ""},
-		{"a stream of events", "app", "GET", "/events", 0, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, taken := range []string{"strangers", "bodies", "questions"} {
-				s := newStand(t)
-				ctx, end := context.WithTimeout(context.Background(), 100*time.Millisecond)
-				defer end()
-				line, of := map[string]*sharing.OneByOne{
-					"strangers": &s.api.turns.strangers, "bodies": &s.api.turns.bodies, "questions": &s.api.turns.questions,
-				}[taken], "app1"
-				if taken == "strangers" {
-					of = ""
-				}
-				leave, err := line.Begin(ctx, of)
-				if err != nil {
-					t.Fatal(err)
-				}
-				w := s.direct(tt.key, tt.method, prefix+tt.path, func(r *http.Request) {
-					r.ContentLength = int64(tt.body)
-					*r = *r.WithContext(ctx)
-				})
-				if waited := ctx.Err() != nil && w.Code != http.StatusOK; waited != (taken == tt.in) {
-					t.Errorf("it waits for the %s: %v (status %d)", taken, waited, w.Code)
-				}
-				leave()
-			}
-		})
-	}
-	s := newStand(t)
-	leave, err := s.api.turns.strangers.Begin(context.Background(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer leave()
-	if w := s.direct("", "GET", prefix+"/configuration/frequency-plans", nil); w.Code != http.StatusTooManyRequests {
-		t.Errorf("behind one that goes on: %d", w.Code)
 	}
 }
 
@@ -232,6 +184,7 @@ func TestIsRefusal(t *testing.T) {
 		{context.DeadlineExceeded, false},
 		{context.Canceled, false},
 		{plain(codeUnknown, "a fault"), false},
+		{fmt.Errorf("around: %w", sharing.ErrBusy), false},
 	} {
 		if got := c.isRefusal(tt.err); got != tt.want {
 			t.Errorf("%v: %v", tt.err, got)

@@ -67,12 +67,6 @@ var routes = []route{
 	{"GET", "/events", "events", (*call).source},
 }
 
-// goesOn reports whether a client can read the answer for long: a stream of events, or one of those that take turns by
-// themselves (sharing.Sharing).
-func (r *route) goesOn() bool {
-	return r.op == "events" || r.op == "message.list" || r.method == "GET" && r.path == "/applications/{a}/devices"
-}
-
 // anyRight is for what every key of the application may know.
 const anyRight = "any"
 
@@ -145,12 +139,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	if route != nil {
 		err = c.permit()
 	}
-	leave, busy := c.share()
-	defer leave()
+	c.share(0)
 	switch {
 	case err != nil:
-	case busy != nil:
-		err = busy
 	case route == nil && known && r.Method == http.MethodOptions:
 		return // 200, and no permission for pages of other origins
 	case route == nil && known:
@@ -160,7 +151,6 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = route.handle(c)
 	}
-	leave() // who floods has to wait, and not the others
 	if err != nil {
 		c.refuse(c.pace(err))
 	}

@@ -87,33 +87,28 @@ func Resting(ctx context.Context, reply func(v any) error) func(v any) error {
 	}
 }
 
-// OneByOne has what is asked for be done one after the other of a name, with rests between, so that it leaves most of a
-// processor to others, however slow that is. The zero value is ready.
+// OneByOne has questions that anybody may ask be answered one after the other of a name, with rests between, so that
+// half of a processor is left to others, however slow that is. The zero value is ready.
 type OneByOne struct{ turns pace.Alone }
 
-// Rests between two of a name: as long as the one before has taken, and so long at least and at most.
+// Rests between two answers: as long as the one before has taken, and so long at least and at most.
 const (
 	leastRest = time.Millisecond
-	mostRest  = 100 * time.Millisecond
+	mostRest  = time.Second
 )
 
-// Begin waits for the turn of one of a name. It returns ErrBusy if that does not come for long, or the cause of ctx if
-// that ends first. The caller calls end behind what was to be done.
-func (o *OneByOne) Begin(ctx context.Context, name string) (end func(), err error) {
+// Answer returns what answer does in its turn, for which it has so much time. It returns ErrBusy if its turn does not
+// come for long, or the cause of ctx if that ends first.
+func (o *OneByOne) Answer(
+	ctx context.Context, name string, limit time.Duration, answer func(context.Context) (string, error),
+) (string, error) {
 	leave := o.turns.Enter(name, patience, ctx.Done())
 	if leave == nil {
-		return nil, cmp.Or(context.Cause(ctx), ErrBusy)
+		return "", cmp.Or(context.Cause(ctx), ErrBusy)
 	}
 	began := time.Now()
-	return func() { time.AfterFunc(min(max(leastRest, time.Since(began)), mostRest), leave) }, nil
-}
-
-// Answer returns what answer does, in the turn of those that anybody may ask.
-func (o *OneByOne) Answer(ctx context.Context, answer func(context.Context) (string, error)) (string, error) {
-	end, err := o.Begin(ctx, "")
-	if err != nil {
-		return "", err
-	}
-	defer end()
+	defer func() { time.AfterFunc(min(max(leastRest, time.Since(began)), mostRest), leave) }()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	return answer(ctx)
 }

@@ -112,46 +112,65 @@ func TestResting(t *testing.T) {
 	}
 }
 
-// However many there are, one of a name is done at a time, and half of the time none.
+// However many ask, one answer of a name is made at a time, and half of the time none.
 func TestOneByOne(t *testing.T) {
 	var o OneByOne
 	const asked, took = 20, 10 * time.Millisecond
 	var at, most atomic.Int32
+	answer := func(context.Context) (string, error) {
+		most.Store(max(most.Load(), at.Add(1)))
+		time.Sleep(took)
+		at.Add(-1)
+		return "good", nil
+	}
 	began := time.Now()
 	var wg sync.WaitGroup
 	for range asked {
 		wg.Go(func() {
-			end, err := o.Begin(context.Background(), "app1")
-			if err != nil {
-				t.Error(err)
-				return
+			if text, err := o.Answer(context.Background(), "x", time.Minute, answer); text != "good" || err != nil {
+				t.Errorf("%q, %v", text, err)
 			}
-			most.Store(max(most.Load(), at.Add(1)))
-			time.Sleep(took)
-			at.Add(-1)
-			end()
 		})
 	}
 	wg.Wait()
 	if all, least := time.Since(began), (2*asked-1)*took; all < least || most.Load() != 1 {
-		t.Errorf("%d in %v, %d at a time; want %v at least", asked, all, most.Load(), least)
+		t.Errorf("%d answers in %v, %d at a time; want %v at least", asked, all, most.Load(), least)
 	}
-	end, err := o.Begin(context.Background(), "app1")
-	if err != nil {
-		t.Fatal(err)
+	stuck, release := make(chan struct{}), make(chan struct{})
+	go func() {
+		_, _ = o.Answer(context.Background(), "x", time.Minute, func(context.Context) (string, error) {
+			close(stuck)
+			<-release
+			return "", nil
+		})
+	}()
+	<-stuck
+	defer close(release)
+	if text, err := o.Answer(context.Background(), "y", time.Minute, answer); text != "good" || err != nil {
+		t.Errorf("another question: %q, %v", text, err)
 	}
 	gone, leave := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer leave()
-	if _, err := o.Begin(gone, "app1"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := o.Answer(gone, "x", time.Minute, answer); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("one that goes: %v", err)
 	}
-	if other, err := o.Begin(context.Background(), "app2"); err != nil {
-		t.Errorf("another name's: %v", err)
-	} else {
-		other()
+	if _, err := o.Answer(context.Background(), "x", time.Minute, answer); !errors.Is(err, ErrBusy) {
+		t.Errorf("behind one that is stuck: %v", err)
 	}
-	if _, err := o.Begin(context.Background(), "app1"); !errors.Is(err, ErrBusy) {
-		t.Errorf("behind one that goes on: %v", err)
+}
+
+// The time for an answer begins with its turn, and a panic ends that.
+func TestOneByOneEnds(t *testing.T) {
+	var o OneByOne
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = o.Answer(context.Background(), "x", time.Minute, func(context.Context) (string, error) { panic("a fault") })
+	}()
+	_, err := o.Answer(context.Background(), "x", 10*time.Millisecond, func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
-	end()
 }
