@@ -73,7 +73,7 @@ func (a *abused) withDevices() {
 // scrapes asks for the metrics.
 func (a *abused) scrapes() { a.asks(http.StatusOK, http.MethodGet, "http://"+a.http+"/metrics", "") }
 
-// plans asks for what needs no key, and is long.
+// plans asks for what needs no right, and is long.
 func (a *abused) plans() {
 	a.requests(http.StatusOK, http.MethodGet, "/configuration/frequency-plans", "")
 }

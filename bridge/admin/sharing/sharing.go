@@ -13,7 +13,7 @@ import (
 )
 
 // ErrBusy is the reason for refusing what takes long where too much of that waits already.
-var ErrBusy = errors.New("another large request is at work; try again")
+var ErrBusy = errors.New("too many such requests wait already; try again")
 
 // patience is how long one waits for others of its application.
 const patience = 5 * time.Second
